@@ -1,0 +1,6 @@
+//! What is true whatever the transport: users, clients, sessions, tokens and keys as values and rules.
+//! Knows neither the wire nor the database, and does nothing that waits.
+
+pub mod ids;
+pub mod mac;
+pub mod secret;

@@ -1,0 +1,7 @@
+//! Signet, a standalone OpenID provider: signup, login, OAuth 2.1 and OpenID Connect, short-lived EdDSA
+//! access tokens and rotating refresh tokens. `docs/architecture.md` draws the floors.
+
+pub mod clock;
+pub mod domain;
+pub mod random;
+pub mod storage;

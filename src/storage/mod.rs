@@ -1,0 +1,8 @@
+//! All SQL. One statement a function, a constant right above it, listed in the file's `STATEMENTS`; guards
+//! live in the statement, never in a read before a write. Knows no HTTP and no protocol.
+
+mod error;
+mod execute;
+
+pub use error::StorageError;
+pub use execute::{Db, Execute, Param, Statements, Tx};

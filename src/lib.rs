@@ -3,5 +3,6 @@
 
 pub mod clock;
 pub mod domain;
+pub mod oauth;
 pub mod random;
 pub mod storage;

@@ -1,6 +1,8 @@
 //! What is true whatever the transport: users, clients, sessions, tokens and keys as values and rules.
 //! Knows neither the wire nor the database, and does nothing that waits.
 
+pub mod client;
 pub mod ids;
 pub mod mac;
+pub mod resource;
 pub mod secret;

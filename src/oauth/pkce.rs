@@ -12,8 +12,7 @@ pub struct CodeChallenge(String);
 impl CodeChallenge {
     /// Takes what a client sent. `None` unless it is strict base64url of 32 bytes.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut hash = [0; 32];
-        let exact = text.len() == 43 && URL_SAFE_NO_PAD.decode_slice(text, &mut hash).is_ok();
+        let exact = text.len() == 43 && URL_SAFE_NO_PAD.decode(text).is_ok_and(|hash| hash.len() == 32);
         exact.then(|| Self(text.to_owned()))
     }
 

@@ -41,7 +41,7 @@ mod tests {
         let challenge = CodeChallenge::of_verifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
         assert_eq!(
             challenge,
-            CodeChallenge::parse("E9Melhoa2OwvFrEMTJGUCHaoeK1t8URWbuGJSstw-cM")
+            CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
         );
         assert!(challenge.is_some());
     }
@@ -49,11 +49,11 @@ mod tests {
     #[test]
     fn what_is_not_strict_is_refused() {
         assert_eq!(
-            CodeChallenge::parse("E9Melhoa2OwvFrEMTJGUCHaoeK1t8URWbuGJSstw-cM="),
+            CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM="),
             None
         );
         assert_eq!(
-            CodeChallenge::parse("E9Melhoa2OwvFrEMTJGUCHaoeK1t8URWbuGJSstw-cN"),
+            CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cN"),
             None,
             "slack bits"
         );

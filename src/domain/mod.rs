@@ -1,8 +1,11 @@
 //! What is true whatever the transport: users, clients, sessions, tokens and keys as values and rules.
 //! Knows neither the wire nor the database, and does nothing that waits.
 
+pub mod authorization;
 pub mod client;
+pub mod eligibility;
 pub mod ids;
 pub mod mac;
+pub mod refresh_token;
 pub mod resource;
 pub mod secret;

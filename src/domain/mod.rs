@@ -9,3 +9,4 @@ pub mod mac;
 pub mod refresh_token;
 pub mod resource;
 pub mod secret;
+pub mod signing_key;

@@ -1,0 +1,91 @@
+//! Public keys as JWK (RFC 7517) and the JWKS that we publish. The types have no private member, so none
+//! can be published by mistake.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use crate::domain::signing_key::SigningAlgorithm;
+
+/// The public members of a key that we sign with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kty")]
+pub enum PublicKey {
+    /// An Ed25519 key (RFC 8037 §2).
+    #[serde(rename = "OKP")]
+    Okp {
+        /// The curve.
+        crv: OkpCurve,
+        /// The public key, base64url.
+        x: String,
+    },
+    /// An RSA key (RFC 7518 §6.3.1).
+    #[serde(rename = "RSA")]
+    Rsa {
+        /// The modulus, base64url.
+        n: String,
+        /// The exponent, base64url.
+        e: String,
+    },
+}
+
+/// The curves that we sign on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OkpCurve {
+    /// Edwards curve 25519.
+    Ed25519,
+}
+
+/// A public key with its name and use, as it stands in the JWKS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicJwk {
+    /// The key itself.
+    #[serde(flatten)]
+    pub key: PublicKey,
+    /// The name that tokens call it by.
+    pub kid: String,
+    /// The JOSE name of its one algorithm.
+    pub alg: String,
+    /// Always `sig`.
+    #[serde(rename = "use")]
+    pub usage: String,
+}
+
+impl PublicJwk {
+    /// A key named by its thumbprint (RFC 7638).
+    pub fn new(key: PublicKey, algorithm: SigningAlgorithm) -> Self {
+        Self {
+            kid: key.thumbprint(),
+            key,
+            alg: algorithm.as_str().to_owned(),
+            usage: "sig".to_owned(),
+        }
+    }
+}
+
+/// The JWKS as it is sent: made once, then only copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedJwks {
+    /// The JSON document.
+    pub body: Bytes,
+    /// Its strong entity tag, quotes included (RFC 9110 §8.8.3).
+    pub etag: String,
+}
+
+impl PublishedJwks {
+    /// The document of these keys, in this order.
+    pub fn new(keys: &[&PublicJwk]) -> Self {
+        #[derive(Serialize)]
+        struct Jwks<'a> {
+            keys: &'a [&'a PublicJwk],
+        }
+        let body = serde_json::to_vec(&Jwks { keys }).expect("texts alone always serialise");
+        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
+        Self {
+            body: body.into(),
+            etag,
+        }
+    }
+}

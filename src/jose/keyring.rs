@@ -1,0 +1,362 @@
+//! All keys of the issuer, unwrapped and ready. Made from the stored rows in one go and never changed: who
+//! signs and what is published follows from the stored times, so that all nodes agree.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use josekit::jws::JwsVerifier;
+
+use super::verifier::{InvalidPublicKey, verifier};
+use super::wrap::{self, MasterKey, WrapError};
+use super::{PublicJwk, PublishedJwks, SigningKey};
+use crate::domain::signing_key::{KeyState, SigningAlgorithm, StoredSigningKey};
+
+/// The place that a signing key is wrapped for.
+pub fn signing_key_place(kid: &str) -> String {
+    format!("signing_key/{kid}")
+}
+
+/// The keys of the issuer.
+pub struct KeyRing {
+    keys: HashMap<String, RingKey>,
+    /// The JWKS and from when it holds; the first holds before its time too.
+    published: Vec<(DateTime<Utc>, PublishedJwks)>,
+}
+
+/// One key of the ring, to verify with.
+pub struct RingKey {
+    stored: StoredSigningKey,
+    verifier: Box<dyn JwsVerifier>,
+    signing: Option<SigningKey>,
+}
+
+impl RingKey {
+    /// The one algorithm of the key.
+    pub const fn algorithm(&self) -> SigningAlgorithm {
+        self.stored.algorithm
+    }
+
+    /// Where the key stands at `now`.
+    pub fn state(&self, now: DateTime<Utc>) -> KeyState {
+        self.stored.state(now)
+    }
+
+    /// The row that the key came from.
+    pub const fn stored(&self) -> &StoredSigningKey {
+        &self.stored
+    }
+
+    /// Whether `signature` is this key's over `message`.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.verifier.verify(message, signature).is_ok()
+    }
+}
+
+impl KeyRing {
+    /// Opens all keys. The private part is opened of those alone that sign at `now` or may sign later, so
+    /// that a key whose work is done needs no master key any more.
+    ///
+    /// # Errors
+    /// When a private key cannot be opened, is not the one of its public key, or a public key is none.
+    pub fn open(
+        keys: Vec<StoredSigningKey>,
+        masters: &[MasterKey],
+        now: DateTime<Utc>,
+    ) -> Result<Self, KeyringError> {
+        let mut opened = HashMap::with_capacity(keys.len());
+        let mut public = Vec::with_capacity(keys.len());
+        for stored in keys {
+            let kid = stored.kid.clone();
+            let (key, jwk) = open_key(stored, masters, now).map_err(|reason| KeyringError {
+                kid: kid.clone(),
+                reason,
+            })?;
+            public.push((key.stored.clone(), jwk));
+            opened.insert(kid, key);
+        }
+        Ok(Self {
+            keys: opened,
+            published: timeline(public, now),
+        })
+    }
+
+    /// The key that signs with `algorithm` at `now`: of those that sign, the one that began last.
+    pub fn signing_key(&self, algorithm: SigningAlgorithm, now: DateTime<Utc>) -> Option<&SigningKey> {
+        self.keys
+            .values()
+            .filter(|key| key.algorithm() == algorithm && key.state(now) == KeyState::Signing)
+            .max_by_key(|key| (key.stored.signing_at, &key.stored.kid))
+            .and_then(|key| key.signing.as_ref())
+    }
+
+    /// The key with exactly this `kid`, whatever its state.
+    pub fn verifier(&self, kid: &str) -> Option<&RingKey> {
+        self.keys.get(kid)
+    }
+
+    /// The JWKS at `now`.
+    pub fn jwks(&self, now: DateTime<Utc>) -> &PublishedJwks {
+        let later = self.published.partition_point(|(from, _)| *from <= now);
+        &self.published[later.saturating_sub(1)].1
+    }
+
+    /// Every key, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &StoredSigningKey> {
+        self.keys.values().map(|key| &key.stored)
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.keys.keys()).finish()
+    }
+}
+
+fn open_key(
+    stored: StoredSigningKey,
+    masters: &[MasterKey],
+    now: DateTime<Utc>,
+) -> Result<(RingKey, PublicJwk), KeyFault> {
+    let mut jwk: PublicJwk =
+        serde_json::from_value(stored.public_jwk.clone()).map_err(|_| InvalidPublicKey)?;
+    jwk.kid.clone_from(&stored.kid);
+    jwk.alg = stored.algorithm.as_str().to_owned();
+    let verifier = verifier(stored.algorithm, &jwk.key)?;
+    let signs = matches!(stored.state(now), KeyState::Announced | KeyState::Signing);
+    let signing = if signs {
+        Some(open_private(&stored, masters, &*verifier)?)
+    } else {
+        None
+    };
+    let key = RingKey {
+        stored,
+        verifier,
+        signing,
+    };
+    Ok((key, jwk))
+}
+
+/// Opens the private part and tries it: a private key beside another's public key would make tokens that
+/// everyone refuses.
+fn open_private(
+    stored: &StoredSigningKey,
+    masters: &[MasterKey],
+    verifier: &dyn JwsVerifier,
+) -> Result<SigningKey, KeyFault> {
+    let wrapped = stored.wrapped.as_deref().ok_or(KeyFault::NoPrivateKey)?;
+    let place = signing_key_place(&stored.kid);
+    let private = wrap::unwrap(masters, &stored.master_key, wrapped, &place)?;
+    let key =
+        SigningKey::from_jwk(&stored.kid, stored.algorithm, &private).map_err(|_| KeyFault::PrivateKey)?;
+    let probe = b"signet: does the private key belong to the public one?";
+    let signature = key.sign_bytes(probe).map_err(|_| KeyFault::PrivateKey)?;
+    verifier
+        .verify(probe, &signature)
+        .map_err(|_| KeyFault::PrivateKey)?;
+    Ok(key)
+}
+
+/// The JWKS for every stretch of time from `now` on: it changes when a key retires, and at no other time
+/// without a change of the rows. Keys stand in the order of their publication.
+fn timeline(
+    mut keys: Vec<(StoredSigningKey, PublicJwk)>,
+    now: DateTime<Utc>,
+) -> Vec<(DateTime<Utc>, PublishedJwks)> {
+    keys.sort_by(|(a, _), (b, _)| (a.published_at, &a.kid).cmp(&(b.published_at, &b.kid)));
+    let mut changes: Vec<_> = keys
+        .iter()
+        .filter_map(|(key, _)| key.retired_at)
+        .filter(|time| *time > now)
+        .chain([now])
+        .collect();
+    changes.sort_unstable();
+    changes.dedup();
+    let document = |time| {
+        let published: Vec<_> = keys
+            .iter()
+            .filter(|(key, _)| key.state(time).is_published())
+            .map(|(_, jwk)| jwk)
+            .collect();
+        (time, PublishedJwks::new(&published))
+    };
+    changes.into_iter().map(document).collect()
+}
+
+/// A key of the ring could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("the signing key {kid} cannot be used: {reason}")]
+pub struct KeyringError {
+    /// The key.
+    pub kid: String,
+    /// Why not.
+    #[source]
+    pub reason: KeyFault,
+}
+
+/// Why a key could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFault {
+    /// The private key cannot be decrypted; [`WrapError::MasterKey`] names the master key that is needed.
+    #[error(transparent)]
+    Wrap(#[from] WrapError),
+    /// The public key is none of its algorithm.
+    #[error(transparent)]
+    PublicKey(#[from] InvalidPublicKey),
+    /// The row of a key that is to sign has no private key.
+    #[error("its private key is not in the database")]
+    NoPrivateKey,
+    /// The private key is not the one of the public key.
+    #[error("its private key is not the one of its public key")]
+    PrivateKey,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::jose::{NewKey, TokenType, generate_ed25519, generate_rsa};
+    use crate::random::SeededRandom;
+
+    pub fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).expect("a valid time")
+    }
+
+    pub fn master() -> MasterKey {
+        MasterKey::generate(&SeededRandom::new(99))
+    }
+
+    /// A new key as it rests, announced for ever.
+    pub fn stored(new: &NewKey, master: &MasterKey) -> StoredSigningKey {
+        let kid = new.public_jwk.kid.clone();
+        StoredSigningKey {
+            algorithm: new.algorithm,
+            public_jwk: serde_json::to_value(&new.public_jwk).expect("JSON"),
+            wrapped: Some(
+                master
+                    .wrap(&new.private_jwk, &signing_key_place(&kid))
+                    .expect("wraps"),
+            ),
+            master_key: master.fingerprint(),
+            kid,
+            location: "database".into(),
+            max_lifetime: TimeDelta::zero(),
+            published_at: now(),
+            signing_at: None,
+            draining_at: None,
+            retired_at: None,
+            compromised_at: None,
+        }
+    }
+
+    pub fn ed25519(seed: u64) -> StoredSigningKey {
+        stored(&generate_ed25519(&SeededRandom::new(seed)), &master())
+    }
+
+    fn seconds(seconds: i64) -> DateTime<Utc> {
+        now() + TimeDelta::seconds(seconds)
+    }
+
+    fn published(ring: &KeyRing, at: DateTime<Utc>) -> Vec<String> {
+        let jwks: serde_json::Value = serde_json::from_slice(&ring.jwks(at).body).expect("JSON");
+        let keys = jwks["keys"].as_array().expect("keys").clone();
+        keys.iter()
+            .map(|key| key["kid"].as_str().expect("a kid").to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_signing_key_follows_the_stored_times_without_a_reload() {
+        let (mut old, mut new) = (ed25519(1), ed25519(2));
+        old.signing_at = Some(seconds(0));
+        old.draining_at = Some(seconds(100));
+        old.retired_at = Some(seconds(200));
+        new.signing_at = Some(seconds(100));
+        new.published_at = seconds(1);
+        let (old_kid, new_kid) = (old.kid.clone(), new.kid.clone());
+        let ring = KeyRing::open(vec![new, old], &[master()], now()).expect("opens");
+        let signing = |at| ring.signing_key(SigningAlgorithm::EdDsa, at).map(SigningKey::kid);
+        assert_eq!(signing(seconds(-1)), None);
+        assert_eq!(signing(seconds(0)), Some(&*old_kid));
+        assert_eq!(signing(seconds(99)), Some(&*old_kid));
+        assert_eq!(signing(seconds(100)), Some(&*new_kid));
+        assert!(ring.signing_key(SigningAlgorithm::Rs256, seconds(0)).is_none());
+
+        assert_eq!(published(&ring, seconds(-5)), [&*old_kid, &*new_kid]);
+        assert_eq!(published(&ring, seconds(199)), [&*old_kid, &*new_kid]);
+        assert_eq!(published(&ring, seconds(200)), [&*new_kid]);
+        assert_eq!(ring.jwks(seconds(0)).etag, ring.jwks(seconds(199)).etag);
+        assert_ne!(ring.jwks(seconds(0)).etag, ring.jwks(seconds(200)).etag);
+    }
+
+    #[test]
+    fn a_wrong_or_missing_master_key_is_named() {
+        let other = MasterKey::generate(&SeededRandom::new(5));
+        for masters in [vec![], vec![other.clone()]] {
+            let error = KeyRing::open(vec![ed25519(1)], &masters, now()).expect_err("no key opens");
+            assert!(error.to_string().contains(&master().fingerprint()), "{error}");
+            for given in &masters {
+                assert!(error.to_string().contains(&given.fingerprint()), "{error}");
+            }
+        }
+        KeyRing::open(vec![ed25519(1)], &[other, master()], now()).expect("any of several may be the one");
+    }
+
+    #[test]
+    fn a_key_whose_work_is_done_needs_no_master_key() {
+        let mut key = ed25519(1);
+        key.signing_at = Some(seconds(-20));
+        key.draining_at = Some(seconds(-10));
+        let kid = key.kid.clone();
+        let ring = KeyRing::open(vec![key], &[], now()).expect("opens");
+        assert!(ring.verifier(&kid).is_some());
+        assert!(ring.signing_key(SigningAlgorithm::EdDsa, now()).is_none());
+    }
+
+    #[test]
+    fn keys_do_not_open_in_each_others_rows() {
+        let (one, two) = (ed25519(1), ed25519(2));
+        let exchanged = StoredSigningKey {
+            wrapped: two.wrapped,
+            ..one.clone()
+        };
+        let error = KeyRing::open(vec![exchanged], &[master()], now()).expect_err("another's private key");
+        assert!(
+            matches!(error.reason, KeyFault::Wrap(WrapError::Place)),
+            "{error}"
+        );
+
+        let renamed = StoredSigningKey {
+            public_jwk: two.public_jwk,
+            ..one
+        };
+        let error = KeyRing::open(vec![renamed], &[master()], now()).expect_err("another's public key");
+        assert!(matches!(error.reason, KeyFault::PrivateKey), "{error}");
+    }
+
+    #[test]
+    fn private_members_never_reach_the_jwks() {
+        let mut key = stored(&generate_rsa().expect("an RSA key"), &master());
+        key.public_jwk["d"] = "secret".into();
+        let ring = KeyRing::open(vec![key], &[master()], now()).expect("opens");
+        let body = String::from_utf8(ring.jwks(now()).body.to_vec()).expect("UTF-8");
+        assert!(!body.contains("secret"), "{body}");
+    }
+
+    #[test]
+    fn what_the_ring_signs_the_ring_verifies() {
+        let mut key = stored(&generate_rsa().expect("an RSA key"), &master());
+        key.signing_at = Some(now());
+        let ring = KeyRing::open(vec![key], &[master()], now()).expect("opens");
+        let signing = ring.signing_key(SigningAlgorithm::Rs256, now()).expect("signs");
+        let token = signing
+            .sign(TokenType::IdToken, &serde_json::json!({}))
+            .expect("a token");
+        let (signed, signature) = token.rsplit_once('.').expect("three parts");
+        let signature = crate::jose::compact::decode(signature).expect("base64url");
+        let key = ring.verifier(signing.kid()).expect("known");
+        assert!(key.verifies(signed.as_bytes(), &signature));
+        assert!(!key.verifies(b"other", &signature));
+    }
+}

@@ -1,0 +1,22 @@
+//! All of JOSE (RFC 7515 to 7519, 8037): keys at rest, signing, verifying, the JWKS. josekit is named here
+//! and nowhere else. Knows no SQL and no HTTP.
+
+pub mod claims;
+mod compact;
+mod generate;
+mod jwks;
+mod keyring;
+mod master_key_file;
+mod sign;
+mod signer;
+mod thumbprint;
+mod verifier;
+pub mod verify;
+pub mod wrap;
+
+pub use generate::{NewKey, generate_ed25519, generate_rsa};
+pub use jwks::{PublicJwk, PublicKey, PublishedJwks};
+pub use keyring::{KeyFault, KeyRing, KeyringError, RingKey, signing_key_place};
+pub use master_key_file::{MasterKeyFileError, create_master_key, read_master_key};
+pub use sign::{SignError, SigningKey, TokenType};
+pub use verifier::InvalidPublicKey;

@@ -1,0 +1,160 @@
+//! Making tokens. A token costs little above its signature: the encoded header is made once a key and type,
+//! and the claims are written as JSON straight from their struct.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use josekit::JoseError;
+use josekit::jws::JwsSigner;
+use serde::Serialize;
+
+use super::signer::{InvalidPrivateKey, signer};
+use crate::domain::signing_key::SigningAlgorithm;
+
+/// What a token is, said in its header so that none is taken for another (RFC 8725 §3.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenType {
+    /// A JWT access token (RFC 9068 §2.1).
+    AccessToken,
+    /// An ID token (OpenID Connect Core §2).
+    IdToken,
+}
+
+impl TokenType {
+    const ALL: [Self; 2] = [Self::AccessToken, Self::IdToken];
+
+    /// The `typ` of the header.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessToken => "at+jwt",
+            Self::IdToken => "JWT",
+        }
+    }
+}
+
+/// A private key and the headers of its tokens. Made once a key, then shared.
+pub struct SigningKey {
+    kid: String,
+    algorithm: SigningAlgorithm,
+    /// The encoded header of each type, its dot included, in the order of [`TokenType::ALL`].
+    headers: [String; TokenType::ALL.len()],
+    signer: Box<dyn JwsSigner>,
+}
+
+impl SigningKey {
+    /// A key of a private JWK.
+    ///
+    /// # Errors
+    /// When the JWK is no private key of `algorithm`.
+    pub(super) fn from_jwk(
+        kid: &str,
+        algorithm: SigningAlgorithm,
+        private_jwk: &[u8],
+    ) -> Result<Self, InvalidPrivateKey> {
+        Ok(Self {
+            kid: kid.to_owned(),
+            algorithm,
+            headers: TokenType::ALL.map(|typ| encoded_header(algorithm, typ, kid)),
+            signer: signer(algorithm, private_jwk)?,
+        })
+    }
+
+    /// The name that tokens call the key by.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// What the key signs with; `at_hash` depends on it.
+    pub const fn algorithm(&self) -> SigningAlgorithm {
+        self.algorithm
+    }
+
+    /// Signs `claims` as a compact JWS (RFC 7515 §3.1).
+    ///
+    /// # Errors
+    /// When the claims are no JSON or the signature fails.
+    pub fn sign(&self, typ: TokenType, claims: &impl Serialize) -> Result<String, SignError> {
+        let mut payload = Vec::with_capacity(512);
+        serde_json::to_writer(&mut payload, claims).map_err(SignError::Claims)?;
+        let header = &self.headers[typ as usize];
+        let encoded = |bytes: usize| bytes.div_ceil(3) * 4;
+        let capacity = header.len() + encoded(payload.len()) + 1 + encoded(self.signer.signature_len());
+        let mut token = String::with_capacity(capacity);
+        token.push_str(header);
+        URL_SAFE_NO_PAD.encode_string(&payload, &mut token);
+        let signature = self.sign_bytes(token.as_bytes())?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
+        Ok(token)
+    }
+
+    pub(super) fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.signer.sign(message).map_err(SignError::Signature)
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+fn encoded_header(algorithm: SigningAlgorithm, typ: TokenType, kid: &str) -> String {
+    #[derive(Serialize)]
+    struct Header<'a> {
+        alg: &'a str,
+        typ: &'a str,
+        kid: &'a str,
+    }
+    let header = Header {
+        alg: algorithm.as_str(),
+        typ: typ.as_str(),
+        kid,
+    };
+    let json = serde_json::to_vec(&header).expect("texts alone always serialise");
+    format!("{}.", URL_SAFE_NO_PAD.encode(json))
+}
+
+/// Why a token was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The claims cannot be written as JSON.
+    #[error("the claims could not be written")]
+    Claims(#[source] serde_json::Error),
+    /// The cryptographic library failed.
+    #[error("the signature could not be made")]
+    Signature(#[source] JoseError),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::jose::{generate_ed25519, generate_rsa};
+    use crate::random::SeededRandom;
+
+    #[test]
+    fn a_token_is_what_josekit_makes_of_the_same_claims() {
+        for new in [
+            generate_ed25519(&SeededRandom::new(1)),
+            generate_rsa().expect("an RSA key"),
+        ] {
+            let kid = &new.public_jwk.kid;
+            let key = SigningKey::from_jwk(kid, new.algorithm, &new.private_jwk).expect("a private key");
+            let claims = json!({"sub": "someone", "exp": 1});
+            let token = key.sign(TokenType::AccessToken, &claims).expect("a token");
+
+            let verifier =
+                super::super::verifier::verifier(new.algorithm, &new.public_jwk.key).expect("a key");
+            let (payload, header) =
+                josekit::jws::deserialize_compact(&token, &*verifier).expect("josekit reads it");
+            assert_eq!(payload, claims.to_string().into_bytes());
+            assert_eq!(header.token_type(), Some("at+jwt"));
+            assert_eq!(header.key_id(), Some(&**kid));
+            assert_eq!(header.algorithm(), Some(new.algorithm.as_str()));
+        }
+    }
+}

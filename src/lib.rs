@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod flows;
 pub mod jose;
 pub mod oauth;
 pub mod random;

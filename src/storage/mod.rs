@@ -1,8 +1,11 @@
 //! All SQL. One statement a function, a constant right above it, listed in the file's `STATEMENTS`; guards
 //! live in the statement, never in a read before a write. Knows no HTTP and no protocol.
 
+pub mod clients;
 mod error;
 mod execute;
+pub mod resources;
+pub mod revisions;
 
 pub use error::StorageError;
 pub use execute::{Db, Execute, Param, Statements, Tx};

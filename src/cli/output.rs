@@ -1,0 +1,197 @@
+//! What commands print: a table for people, or JSON for programs, alone on standard output.
+
+use std::io::{IsTerminal, Write};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+
+use super::CommandError;
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// JSON for programs: stable, and alone on standard output.
+    Json,
+}
+
+/// Something that a command prints: JSON through `Serialize`, a line of a table through this.
+pub trait Record: Serialize {
+    /// The heads of the columns.
+    const COLUMNS: &'static [&'static str];
+
+    /// One text a column.
+    fn cells(&self) -> Vec<String>;
+}
+
+/// Prints results on standard output and messages on standard error.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    format: Format,
+    assume_yes: bool,
+}
+
+impl Output {
+    /// Output in `format`; `assume_yes` answers every question.
+    pub const fn new(format: Format, assume_yes: bool) -> Self {
+        Self { format, assume_yes }
+    }
+
+    /// Prints one thing: an object, or a line for each column.
+    pub fn one<R: Record>(&self, record: &R) -> Result<(), CommandError> {
+        match self.format {
+            Format::Json => json(record),
+            Format::Table => {
+                let width = R::COLUMNS.iter().map(|name| name.len()).max().unwrap_or(0);
+                let lines = R::COLUMNS
+                    .iter()
+                    .zip(record.cells())
+                    .map(|(name, cell)| format!("{name:width$}  {}\n", printable(&cell)));
+                write(&lines.collect::<String>())
+            }
+        }
+    }
+
+    /// Prints many things: a bare array, or a table.
+    pub fn list<R: Record>(&self, records: &[R]) -> Result<(), CommandError> {
+        match self.format {
+            Format::Json => json(&records),
+            Format::Table => write(&table(R::COLUMNS, records.iter().map(Record::cells).collect())),
+        }
+    }
+
+    /// Says something that is no result.
+    pub fn message(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    /// Reports a failure.
+    pub fn failure(&self, error: &CommandError) {
+        match self.format {
+            Format::Json => {
+                let text = serde_json::to_string(error).expect("an error of three texts is JSON");
+                eprintln!("{text}");
+            }
+            Format::Table => {
+                eprintln!("error: {}", error.message);
+                if let Some(hint) = &error.hint {
+                    eprintln!("hint: {hint}");
+                }
+            }
+        }
+    }
+
+    /// Asks before something that cannot be undone. Without a terminal nobody can be asked, and whoever runs
+    /// the command from a script has decided already.
+    ///
+    /// # Errors
+    /// When the answer is not yes.
+    pub fn confirm(&self, question: &str) -> Result<(), CommandError> {
+        if self.assume_yes || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Ok(());
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| CommandError::caused("no_answer", &error))?;
+        if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+            Ok(())
+        } else {
+            Err(CommandError::new("not_confirmed", "nothing was changed").hint("`--yes` skips the question"))
+        }
+    }
+}
+
+/// A time as commands print it: RFC 3339 in UTC with milliseconds.
+pub fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// [`time`] for `#[serde(serialize_with)]`.
+pub fn serialize_time<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time(*at))
+}
+
+/// [`serialize_time`] for a time that may be absent, which is `null`.
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+pub fn serialize_time_option<S: Serializer>(
+    at: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serialize_time(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// A cell for something that may be absent.
+pub fn or_dash<T: std::fmt::Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+fn json<T: Serialize>(value: &T) -> Result<(), CommandError> {
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|error| CommandError::caused("internal", &error))?;
+    text.push('\n');
+    write(&text)
+}
+
+fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
+    let head = columns.iter().map(|name| name.to_uppercase()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(rows)
+        .map(|row: Vec<String>| row.iter().map(|cell| printable(cell)).collect())
+        .collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Names and user agents come from strangers: no control character of theirs may reach the terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
+        .collect()
+}
+
+/// A reader that closes early (`| head`) is no failure.
+fn write(text: &str) -> Result<(), CommandError> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(CommandError::caused("output", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_milliseconds_and_a_z() {
+        let at = DateTime::from_timestamp(1_790_000_000, 120_456_000).expect("a time");
+        assert_eq!(time(at), "2026-09-21T14:13:20.120Z");
+    }
+
+    #[test]
+    fn columns_align_and_control_characters_are_shown_as_such() {
+        let rows = vec![
+            vec!["a".to_owned(), "b\u{1b}[31m".to_owned()],
+            vec!["long".to_owned(), String::new()],
+        ];
+        assert_eq!(table(&["id", "name"], rows), "ID    NAME\na     b\u{fffd}[31m\nlong\n");
+    }
+}

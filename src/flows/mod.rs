@@ -1,0 +1,4 @@
+//! What the protocols say. Knows no HTTP, no SQL and no cryptographic library; owns transactions.
+
+pub mod clients;
+pub mod registry;

@@ -1,0 +1,140 @@
+//! Resources: the APIs that tokens are for. Each statement that changes one moves the registry's revision
+//! with it, so that every node reloads its snapshot.
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::{Execute, StorageError};
+use crate::domain::resource::Resource;
+use crate::oauth::scope::ScopeSet;
+
+/// What became of a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Insertion {
+    /// It is stored.
+    Inserted,
+    /// There is a resource of this name.
+    Exists,
+    /// There is a client of this id: a token for the resource and a token of the client would look alike.
+    NamesClient,
+}
+
+const INSERT: &str = "WITH changed AS (
+    INSERT INTO resources (identifier, name, scopes, created_at, updated_at)
+    SELECT $1, $2, $3, $4, $4 WHERE NOT EXISTS (SELECT FROM clients WHERE id = $1)
+    ON CONFLICT ON CONSTRAINT resources_pkey DO NOTHING RETURNING identifier),
+moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE revisions.name = 'registry')
+SELECT EXISTS (SELECT FROM changed) AS inserted, EXISTS (SELECT FROM clients WHERE id = $1) AS names_client";
+
+const LIST: &str = "SELECT identifier, name, scopes FROM resources ORDER BY identifier";
+
+const UPDATE: &str = "WITH changed AS (
+    UPDATE resources SET name = COALESCE($2, name), scopes = COALESCE($3, scopes), updated_at = $4
+    WHERE identifier = $1 RETURNING identifier, name, scopes),
+moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE revisions.name = 'registry')
+SELECT identifier, name, scopes FROM changed";
+
+const DELETE: &str = "WITH changed AS (DELETE FROM resources WHERE identifier = $1 RETURNING identifier),
+moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE revisions.name = 'registry')
+SELECT identifier FROM changed";
+
+/// Every statement of this file.
+pub const STATEMENTS: &[&str] = &[INSERT, LIST, UPDATE, DELETE];
+
+/// Stores a new resource.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert(
+    db: &impl Execute,
+    resource: &Resource,
+    now: DateTime<Utc>,
+) -> Result<Insertion, StorageError> {
+    let row = db
+        .query_opt(
+            INSERT,
+            &[
+                (&resource.identifier, Type::TEXT),
+                (&resource.name, Type::TEXT),
+                (&resource.scopes.as_slice(), Type::TEXT_ARRAY),
+                (&now, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
+    let said = |column| row.as_ref().is_some_and(|row| row.get(column));
+    Ok(if said("inserted") {
+        Insertion::Inserted
+    } else if said("names_client") {
+        Insertion::NamesClient
+    } else {
+        Insertion::Exists
+    })
+}
+
+/// Every resource, by identifier. A row that this version cannot read is an error of its own.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(db: &impl Execute) -> Result<Vec<Result<Resource, StorageError>>, StorageError> {
+    Ok(db
+        .query(LIST, &[])
+        .await?
+        .iter()
+        .map(Resource::try_from)
+        .collect())
+}
+
+/// Changes what is given of name and scopes, and returns the resource as it is then; `None` if there is none.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn update(
+    db: &impl Execute,
+    identifier: &str,
+    name: Option<&str>,
+    scopes: Option<&ScopeSet>,
+    now: DateTime<Utc>,
+) -> Result<Option<Resource>, StorageError> {
+    let row = db
+        .query_opt(
+            UPDATE,
+            &[
+                (&identifier, Type::TEXT),
+                (&name, Type::TEXT),
+                (&scopes.map(ScopeSet::as_slice), Type::TEXT_ARRAY),
+                (&now, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
+    row.as_ref().map(Resource::try_from).transpose()
+}
+
+/// Deletes a resource. Says whether there was one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn delete(db: &impl Execute, identifier: &str) -> Result<bool, StorageError> {
+    let row = db.query_opt(DELETE, &[(&identifier, Type::TEXT)]).await?;
+    Ok(row.is_some())
+}
+
+impl TryFrom<&Row> for Resource {
+    type Error = StorageError;
+
+    fn try_from(row: &Row) -> Result<Self, StorageError> {
+        let identifier: String = row.get("identifier");
+        let scopes = ScopeSet::from_tokens(row.get::<_, Vec<String>>("scopes")).map_err(|_| {
+            StorageError::Inconsistent {
+                table: "resources",
+                column: "scopes",
+                id: identifier.clone(),
+            }
+        })?;
+        Ok(Self {
+            identifier,
+            name: row.get("name"),
+            scopes,
+        })
+    }
+}

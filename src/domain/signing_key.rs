@@ -1,36 +1,12 @@
 //! The life of a key as data: its state follows from stored times alone, so that every node computes the
 //! same one without talking to the others.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::mac::MacPurpose;
-
-/// An algorithm that we sign with. One key has one algorithm (RFC 8725 §3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SigningAlgorithm {
-    /// Ed25519 (RFC 8037), written `EdDSA`.
-    EdDsa,
-    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3), which OpenID Connect Discovery §3 demands.
-    Rs256,
-}
-
-impl SigningAlgorithm {
-    /// Every algorithm that an issuer has a key set of from its first start.
-    pub const ALL: [Self; 2] = [Self::EdDsa, Self::Rs256];
-
-    /// The name that JOSE registers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EdDsa => "EdDSA",
-            Self::Rs256 => "RS256",
-        }
-    }
-
-    /// The algorithm of this JOSE name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
-    }
-}
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// Where a key stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,6 +89,19 @@ impl StoredSigningKey {
     }
 }
 
+/// Which of several keys is in charge at `now`, given from when each is: the one that began last. Before the
+/// first time of all it is the key that comes first: a node whose clock is a little behind the one that made
+/// the first keys must not refuse to work. Of equal times, the greater key decides.
+pub fn in_charge<K: Ord>(
+    keys: impl IntoIterator<Item = (DateTime<Utc>, K)>,
+    now: DateTime<Utc>,
+) -> Option<K> {
+    keys.into_iter()
+        .map(|(from, key)| (from <= now, Reverse((now - from).abs()), key))
+        .max()
+        .map(|(_, _, key)| key)
+}
+
 /// One version of a MAC key as it rests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMacKey {
@@ -138,11 +127,6 @@ impl StoredMacKey {
     /// Whether codes made with it are accepted at `now`.
     pub fn verifies(&self, now: DateTime<Utc>) -> bool {
         self.compromised_at.is_none() && self.retired_at.is_none_or(|time| now < time)
-    }
-
-    /// Whether it may make new codes at `now`.
-    pub fn signs(&self, now: DateTime<Utc>) -> bool {
-        self.verifies(now) && self.signing_at.is_some_and(|time| time <= now)
     }
 }
 
@@ -204,12 +188,10 @@ mod tests {
     }
 
     #[test]
-    fn algorithms_parse_from_their_jose_names_alone() {
-        for algorithm in SigningAlgorithm::ALL {
-            assert_eq!(SigningAlgorithm::parse(algorithm.as_str()), Some(algorithm));
-        }
-        for wrong in ["none", "HS256", "eddsa", "Ed25519", ""] {
-            assert_eq!(SigningAlgorithm::parse(wrong), None, "{wrong}");
-        }
+    fn the_key_that_began_last_is_in_charge() {
+        let keys = [(at(10), "a"), (at(20), "b"), (at(20), "c"), (at(30), "d")];
+        let in_charge = [0, 9, 10, 19, 20, 29, 30, 99].map(|second| in_charge(keys, at(second)));
+        assert_eq!(in_charge, ["a", "a", "a", "a", "c", "c", "d", "d"].map(Some));
+        assert_eq!(super::in_charge::<&str>([], at(0)), None);
     }
 }

@@ -1,4 +1,5 @@
 //! What the protocols say. Knows no HTTP, no SQL and no cryptographic library; owns transactions.
 
 pub mod clients;
+pub mod keys;
 pub mod registry;

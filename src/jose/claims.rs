@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::domain::ids::{ClientId, FamilyId, SessionId, TokenId};
-use crate::domain::signing_key::SigningAlgorithm;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// Whom a token is for: on the wire a text when it is one, an array when they are several (RFC 7519 §4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq)]

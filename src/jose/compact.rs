@@ -40,7 +40,8 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// Decodes base64url without padding. Other alphabets, padding and slack bits are refused, so a further dot is.
+/// Decodes base64url without padding. Other alphabets, padding and slack bits are refused, and
+/// with them a dot too many.
 pub fn decode(text: &str) -> Result<Vec<u8>, Malformed> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Malformed)
 }

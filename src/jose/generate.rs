@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{PublicJwk, PublicKey, jwks::OkpCurve};
-use crate::domain::signing_key::SigningAlgorithm;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::random::Random;
 
 const RSA_BITS: u32 = 2048;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use crate::domain::signing_key::SigningAlgorithm;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// The public members of a key that we sign with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,28 +39,33 @@ pub enum OkpCurve {
 }
 
 /// A public key with its name and use, as it stands in the JWKS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PublicJwk {
     /// The key itself.
     #[serde(flatten)]
     pub key: PublicKey,
     /// The name that tokens call it by.
     pub kid: String,
-    /// The JOSE name of its one algorithm.
-    pub alg: String,
+    /// Its one algorithm.
+    pub alg: SigningAlgorithm,
     /// Always `sig`.
     #[serde(rename = "use")]
-    pub usage: String,
+    pub usage: &'static str,
 }
 
 impl PublicJwk {
     /// A key named by its thumbprint (RFC 7638).
     pub fn new(key: PublicKey, algorithm: SigningAlgorithm) -> Self {
+        Self::named(key.thumbprint(), key, algorithm)
+    }
+
+    /// A key that already has a name.
+    pub fn named(kid: String, key: PublicKey, algorithm: SigningAlgorithm) -> Self {
         Self {
-            kid: key.thumbprint(),
             key,
-            alg: algorithm.as_str().to_owned(),
-            usage: "sig".to_owned(),
+            kid,
+            alg: algorithm,
+            usage: "sig",
         }
     }
 }

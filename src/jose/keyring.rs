@@ -10,7 +10,8 @@ use josekit::jws::JwsVerifier;
 use super::verifier::{InvalidPublicKey, verifier};
 use super::wrap::{self, MasterKey, WrapError};
 use super::{PublicJwk, PublishedJwks, SigningKey};
-use crate::domain::signing_key::{KeyState, SigningAlgorithm, StoredSigningKey};
+use crate::domain::signing_key::{KeyState, StoredSigningKey, in_charge};
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// The place that a signing key is wrapped for.
 pub fn signing_key_place(kid: &str) -> String {
@@ -81,13 +82,15 @@ impl KeyRing {
         })
     }
 
-    /// The key that signs with `algorithm` at `now`: of those that sign, the one that began last.
+    /// The key that signs with `algorithm` at `now`, by the stored times alone: see [`in_charge`].
     pub fn signing_key(&self, algorithm: SigningAlgorithm, now: DateTime<Utc>) -> Option<&SigningKey> {
-        self.keys
-            .values()
-            .filter(|key| key.algorithm() == algorithm && key.state(now) == KeyState::Signing)
-            .max_by_key(|key| (key.stored.signing_at, &key.stored.kid))
-            .and_then(|key| key.signing.as_ref())
+        let candidates = self.keys.values().filter_map(|key| {
+            let state = key.state(now);
+            let signs = matches!(state, KeyState::Announced | KeyState::Signing);
+            let signing_at = key.stored.signing_at?;
+            (signs && key.algorithm() == algorithm).then_some((signing_at, &*key.stored.kid))
+        });
+        self.keys[in_charge(candidates, now)?].signing.as_ref()
     }
 
     /// The key with exactly this `kid`, whatever its state.
@@ -118,10 +121,8 @@ fn open_key(
     masters: &[MasterKey],
     now: DateTime<Utc>,
 ) -> Result<(RingKey, PublicJwk), KeyFault> {
-    let mut jwk: PublicJwk =
-        serde_json::from_value(stored.public_jwk.clone()).map_err(|_| InvalidPublicKey)?;
-    jwk.kid.clone_from(&stored.kid);
-    jwk.alg = stored.algorithm.as_str().to_owned();
+    let key = serde_json::from_value(stored.public_jwk.clone()).map_err(|_| InvalidPublicKey)?;
+    let jwk = PublicJwk::named(stored.kid.clone(), key, stored.algorithm);
     let verifier = verifier(stored.algorithm, &jwk.key)?;
     let signs = matches!(stored.state(now), KeyState::Announced | KeyState::Signing);
     let signing = if signs {
@@ -277,7 +278,7 @@ pub(super) mod tests {
         let (old_kid, new_kid) = (old.kid.clone(), new.kid.clone());
         let ring = KeyRing::open(vec![new, old], &[master()], now()).expect("opens");
         let signing = |at| ring.signing_key(SigningAlgorithm::EdDsa, at).map(SigningKey::kid);
-        assert_eq!(signing(seconds(-1)), None);
+        assert_eq!(signing(seconds(-1)), Some(&*old_kid), "a clock that is behind");
         assert_eq!(signing(seconds(0)), Some(&*old_kid));
         assert_eq!(signing(seconds(99)), Some(&*old_kid));
         assert_eq!(signing(seconds(100)), Some(&*new_kid));

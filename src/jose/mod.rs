@@ -14,7 +14,7 @@ mod verifier;
 pub mod verify;
 pub mod wrap;
 
-pub use generate::{NewKey, generate_ed25519, generate_rsa};
+pub use generate::{GenerateError, NewKey, generate_ed25519, generate_rsa};
 pub use jwks::{PublicJwk, PublicKey, PublishedJwks};
 pub use keyring::{KeyFault, KeyRing, KeyringError, RingKey, signing_key_place};
 pub use master_key_file::{MasterKeyFileError, create_master_key, read_master_key};

@@ -9,7 +9,7 @@ use josekit::jws::JwsSigner;
 use serde::Serialize;
 
 use super::signer::{InvalidPrivateKey, signer};
-use crate::domain::signing_key::SigningAlgorithm;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// What a token is, said in its header so that none is taken for another (RFC 8725 §3.11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{compact, jwks::OkpCurve};
 use crate::domain::secret::Secret;
-use crate::domain::signing_key::SigningAlgorithm;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// The stored private key is none of its algorithm.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use josekit::jws::{EdDSA, JwsAlgorithm, JwsVerifier, RS256};
 use serde_json::Value;
 
 use super::{PublicKey, compact};
-use crate::domain::signing_key::SigningAlgorithm;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// The public key cannot be one of its algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

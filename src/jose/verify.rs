@@ -151,8 +151,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::signing_key::{SigningAlgorithm, StoredSigningKey};
+    use crate::domain::signing_key::StoredSigningKey;
     use crate::jose::keyring::tests::{ed25519, master, now};
+    use crate::oauth::signing_algorithm::SigningAlgorithm;
 
     const ISSUER: &str = "https://id.example";
 

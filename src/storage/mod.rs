@@ -4,6 +4,7 @@
 pub mod clients;
 mod error;
 mod execute;
+pub mod keys;
 pub mod resources;
 pub mod revisions;
 

@@ -2,6 +2,8 @@
 //! and nowhere else. Knows no SQL and no HTTP.
 
 pub mod claims;
+pub mod client_assertion;
+mod client_jwks;
 mod compact;
 mod generate;
 mod jwks;
@@ -14,6 +16,7 @@ mod verifier;
 pub mod verify;
 pub mod wrap;
 
+pub use client_jwks::{ASSERTION_ALGORITHMS, ClientKeys, InvalidClientJwks};
 pub use generate::{GenerateError, NewKey, generate_ed25519, generate_rsa};
 pub use jwks::{PublicJwk, PublicKey, PublishedJwks};
 pub use keyring::{KeyFault, KeyRing, KeyringError, RingKey, signing_key_place};

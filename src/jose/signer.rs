@@ -76,7 +76,7 @@ impl JwsSigner for Ed25519Signer {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
-        Ok(self.0.sign(message).to_vec())
+        Ok(self.0.sign(message).to_bytes().to_vec())
     }
 
     fn box_clone(&self) -> Box<dyn JwsSigner> {

@@ -4,6 +4,7 @@ use super::{InvalidRegistration, Registration};
 use crate::domain::client::ClientMetadata;
 use crate::domain::ids::ClientId;
 use crate::domain::resource::is_resource_identifier;
+use crate::jose::{ClientKeys, InvalidClientJwks};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::redirect_uri;
@@ -123,22 +124,12 @@ fn keys_fit_the_method(metadata: &ClientMetadata) -> Result<(), InvalidRegistrat
             Ok(())
         };
     };
-    let malformed = || InvalidRegistration::metadata("jwks is an object with an array keys of public JWKs");
-    let keys = jwks.get("keys").and_then(|keys| keys.as_array());
-    let keys = keys
-        .filter(|keys| !needed || !keys.is_empty())
-        .ok_or_else(malformed)?;
-    for key in keys {
-        let key = key.as_object().filter(|key| key.contains_key("kty"));
-        let key = key.ok_or_else(malformed)?;
-        // RFC 7517 §9.2, RFC 7518 §6: `d` makes an asymmetric key private, `k` is a shared secret.
-        if key.contains_key("d") || key.contains_key("k") {
-            return Err(InvalidRegistration::metadata(
-                "jwks holds a private key; register the public part, and make a new key",
-            ));
-        }
+    match ClientKeys::parse(jwks) {
+        Ok(_) => Ok(()),
+        // A client that proves itself otherwise may have keys for other uses.
+        Err(InvalidClientJwks::NoneUsable) if !needed => Ok(()),
+        Err(reason) => Err(InvalidRegistration::metadata(reason.to_string())),
     }
-    Ok(())
 }
 
 /// PKCE protects public clients from code interception, and others from injection; where it is missing,

@@ -4,7 +4,9 @@
 pub mod clock;
 pub mod domain;
 pub mod flows;
+pub mod http;
 pub mod jose;
+pub mod mail;
 pub mod oauth;
 pub mod random;
 pub mod storage;

@@ -1,0 +1,3 @@
+//! What HTTP says. Knows neither SQL nor keys.
+
+pub mod dev;

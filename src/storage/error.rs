@@ -11,6 +11,12 @@ pub enum StorageError {
     /// The database refused the statement.
     #[error("the database refused a statement")]
     Database(#[source] tokio_postgres::Error),
+    /// A statement of the transaction failed before, so there is nothing that could be committed.
+    #[error("the transaction cannot be committed: one of its statements failed")]
+    Aborted,
+    /// A pooler handed the session to someone else between preparing a statement and running it.
+    #[error("prepared statements get lost on the way: behind a pooler set database.statements = \"typed\"")]
+    PreparedStatementLost(#[source] tokio_postgres::Error),
     /// A stored row fits no state that the program knows.
     #[error("{table}.{column} of {id} holds what no version of this program writes")]
     Inconsistent {
@@ -62,18 +68,20 @@ impl From<tokio_postgres::Error> for StorageError {
                     || code == "57014"
             });
         if transient {
-            Self::Unavailable(Box::new(error))
-        } else {
-            Self::Database(error)
+            return Self::Unavailable(Box::new(error));
+        }
+        match error.code() {
+            Some(&SqlState::INVALID_SQL_STATEMENT_NAME | &SqlState::DUPLICATE_PSTATEMENT) => {
+                Self::PreparedStatementLost(error)
+            }
+            _ => Self::Database(error),
         }
     }
 }
 
 impl From<deadpool_postgres::PoolError> for StorageError {
     fn from(error: deadpool_postgres::PoolError) -> Self {
-        match error {
-            deadpool_postgres::PoolError::Backend(error) => Self::from(error),
-            other => Self::Unavailable(Box::new(other)),
-        }
+        // Also a refused password or certificate: no connection was to be had, and the log has the source.
+        Self::Unavailable(Box::new(error))
     }
 }

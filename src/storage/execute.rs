@@ -1,11 +1,20 @@
 //! How a statement reaches the database: the one place that knows whether statements are prepared, or sent
-//! with their parameter types, as a transaction-mode pooler needs it.
+//! with their parameter types, as a transaction-mode pooler needs it. Each has a time limit, kept from this
+//! side, since session settings do not survive a pooler.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
+use postgres_openssl::MakeTlsConnector;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::StorageError;
+use super::lease::Lease;
+
+/// The longest that a statement may take, unless [`Db::with_limit`] says otherwise.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// A parameter and its type. The type is always given, so that one call site works in both modes.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -49,27 +58,81 @@ pub trait Execute: Sync {
 #[derive(Clone)]
 pub struct Db {
     pool: Pool,
+    tls: MakeTlsConnector,
     statements: Statements,
+    limit: Duration,
 }
 
 impl Db {
-    /// A database behind `pool`.
-    pub const fn new(pool: Pool, statements: Statements) -> Self {
-        Self { pool, statements }
+    /// A database behind `pool`; `tls` is what its connections were opened with.
+    pub(super) const fn new(pool: Pool, tls: MakeTlsConnector, statements: Statements) -> Self {
+        Self {
+            pool,
+            tls,
+            statements,
+            limit: LIMIT,
+        }
     }
 
-    /// Opens a transaction. Dropped without [`Tx::commit`], it takes its connection with it, which makes
-    /// the server roll back.
+    /// The same pool with another time limit a statement (5 s by default), for work that nobody waits for.
+    #[must_use]
+    pub fn with_limit(&self, limit: Duration) -> Self {
+        Self {
+            limit,
+            ..self.clone()
+        }
+    }
+
+    /// Opens a transaction. Dropped without [`Tx::commit`], it is rolled back.
     ///
     /// # Errors
     /// When no connection is to be had.
     pub async fn begin(&self) -> Result<Tx, StorageError> {
-        let connection = self.pool.get().await?;
-        connection.batch_execute("BEGIN").await?;
-        Ok(Tx {
-            connection: Some(connection),
-            statements: self.statements,
-        })
+        let mut lease = self.lease().await?;
+        // Said before it is so: a request that is cut off here leaves a connection that must be undone.
+        lease.enter_transaction();
+        match lease.run(lease.connection().batch_execute("BEGIN")).await {
+            Ok(()) => Ok(Tx {
+                lease,
+                statements: self.statements,
+                failed: AtomicBool::new(false),
+            }),
+            Err(error) => lease.finish(Err(error)),
+        }
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// When it gives none.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        self.query("SELECT 1", &[]).await.map(drop)
+    }
+
+    /// Sets the gauges of the pool: connections by state, and the requests that wait for one.
+    pub fn record_metrics(&self) {
+        #[expect(clippy::cast_precision_loss, reason = "a pool has less than 2^52 connections")]
+        let set = |gauge: metrics::Gauge, count: usize| gauge.set(count as f64);
+        let status = self.pool.status();
+        let idle = status.available.min(status.size);
+        set(
+            metrics::gauge!("signet_database_connections", "state" => "idle"),
+            idle,
+        );
+        set(
+            metrics::gauge!("signet_database_connections", "state" => "busy"),
+            status.size - idle,
+        );
+        set(metrics::gauge!("signet_database_waiting"), status.waiting);
+    }
+
+    /// Closes all connections; whoever asks for one is refused from now on.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+
+    async fn lease(&self) -> Result<Lease, StorageError> {
+        Ok(Lease::new(self.pool.get().await?, self.tls.clone(), self.limit))
     }
 }
 
@@ -83,53 +146,80 @@ impl std::fmt::Debug for Db {
 
 impl Execute for Db {
     async fn query(&self, statement: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, StorageError> {
-        query(&self.pool.get().await?, self.statements, statement, params).await
+        let lease = self.lease().await?;
+        let result = lease
+            .run(query(lease.connection(), self.statements, statement, params))
+            .await;
+        lease.finish(result)
     }
 
     async fn execute(&self, statement: &'static str, params: &[Param<'_>]) -> Result<u64, StorageError> {
-        execute(&self.pool.get().await?, self.statements, statement, params).await
+        let lease = self.lease().await?;
+        let result = lease
+            .run(execute(lease.connection(), self.statements, statement, params))
+            .await;
+        lease.finish(result)
     }
 }
 
 /// An open transaction.
 pub struct Tx {
-    connection: Option<Object>,
+    lease: Lease,
     statements: Statements,
+    failed: AtomicBool,
 }
 
 impl Tx {
     /// Makes everything that was done in the transaction durable.
     ///
     /// # Errors
-    /// When the database refused, or its answer was lost: then nobody knows, and the caller must say 503.
-    pub async fn commit(mut self) -> Result<(), StorageError> {
-        self.connection().batch_execute("COMMIT").await?;
-        drop(self.connection.take());
-        Ok(())
+    /// When a statement of the transaction failed: PostgreSQL would answer `COMMIT` with a rollback and no
+    /// error. When the database refused; or its answer was lost: then nobody knows, and the caller must say 503.
+    pub async fn commit(self) -> Result<(), StorageError> {
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(StorageError::Aborted);
+        }
+        let result = self
+            .lease
+            .run(self.lease.connection().batch_execute("COMMIT"))
+            .await;
+        self.lease.finish(result)
     }
 
-    fn connection(&self) -> &Object {
-        self.connection
-            .as_ref()
-            .expect("only commit and drop take the connection")
+    /// Runs a statement's `work`. Whatever keeps it from ending well, being dropped too, spoils the commit.
+    async fn run<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StorageError> {
+        let spoiled = Spoiled(&self.failed);
+        let value = self.lease.run(work).await?;
+        std::mem::forget(spoiled);
+        Ok(value)
     }
 }
 
-impl Drop for Tx {
+struct Spoiled<'a>(&'a AtomicBool);
+
+impl Drop for Spoiled<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            drop(Object::take(connection));
-        }
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
 impl Execute for Tx {
     async fn query(&self, statement: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, StorageError> {
-        query(self.connection(), self.statements, statement, params).await
+        self.run(query(self.lease.connection(), self.statements, statement, params))
+            .await
     }
 
     async fn execute(&self, statement: &'static str, params: &[Param<'_>]) -> Result<u64, StorageError> {
-        execute(self.connection(), self.statements, statement, params).await
+        self.run(execute(
+            self.lease.connection(),
+            self.statements,
+            statement,
+            params,
+        ))
+        .await
     }
 }
 
@@ -138,15 +228,15 @@ async fn query(
     mode: Statements,
     statement: &'static str,
     params: &[Param<'_>],
-) -> Result<Vec<Row>, StorageError> {
-    Ok(match mode {
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    match mode {
         Statements::Prepared => {
             let (values, types) = split(params);
             let prepared = connection.prepare_typed_cached(statement, &types).await?;
-            connection.query(&prepared, &values).await?
+            connection.query(&prepared, &values).await
         }
-        Statements::Typed => connection.query_typed(statement, params).await?,
-    })
+        Statements::Typed => connection.query_typed(statement, params).await,
+    }
 }
 
 async fn execute(
@@ -154,15 +244,15 @@ async fn execute(
     mode: Statements,
     statement: &'static str,
     params: &[Param<'_>],
-) -> Result<u64, StorageError> {
-    Ok(match mode {
+) -> Result<u64, tokio_postgres::Error> {
+    match mode {
         Statements::Prepared => {
             let (values, types) = split(params);
             let prepared = connection.prepare_typed_cached(statement, &types).await?;
-            connection.execute(&prepared, &values).await?
+            connection.execute(&prepared, &values).await
         }
-        Statements::Typed => connection.execute_typed(statement, params).await?,
-    })
+        Statements::Typed => connection.execute_typed(statement, params).await,
+    }
 }
 
 fn split<'a>(params: &[Param<'a>]) -> (Vec<&'a (dyn ToSql + Sync)>, Vec<Type>) {

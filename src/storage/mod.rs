@@ -2,9 +2,13 @@
 //! live in the statement, never in a read before a write. Knows no HTTP and no protocol.
 
 pub mod clients;
+pub mod database_url;
 mod error;
 mod execute;
 pub mod keys;
+mod lease;
+pub mod migrate;
+pub mod pool;
 pub mod resources;
 pub mod revisions;
 

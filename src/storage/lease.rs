@@ -1,0 +1,126 @@
+//! A connection on loan from the pool, and what becomes of it.
+//!
+//! A server goes on with a statement whose asker went away: a request cut off by its client, or one that
+//! took too long. The connection is therefore lent out again only when it is known to be idle. A statement
+//! that is past its time is cancelled on the server, and its connection closed.
+
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use postgres_openssl::MakeTlsConnector;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::StorageError;
+
+/// How long the server has to hear of a cancellation.
+const CANCELLATION: Duration = Duration::from_secs(2);
+
+/// A borrowed connection. Dropped instead of [`finish`](Self::finish)ed, it is settled first.
+pub(super) struct Lease {
+    connection: Option<Object>,
+    tls: MakeTlsConnector,
+    /// The longest that one statement may take.
+    limit: Duration,
+    /// What brings the session back to rest.
+    undo: &'static str,
+}
+
+impl Lease {
+    pub(super) const fn new(connection: Object, tls: MakeTlsConnector, limit: Duration) -> Self {
+        Self {
+            connection: Some(connection),
+            tls,
+            limit,
+            undo: "",
+        }
+    }
+
+    /// From here on the session is in a transaction.
+    pub(super) const fn enter_transaction(&mut self) {
+        self.undo = "ROLLBACK";
+    }
+
+    pub(super) const fn connection(&self) -> &Object {
+        self.connection
+            .as_ref()
+            .expect("only the methods that consume the lease take the connection")
+    }
+
+    /// Runs `work`, which talks to [`connection`](Self::connection), within the limit.
+    pub(super) async fn run<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StorageError> {
+        match timeout(self.limit, work).await {
+            Ok(result) => result.map_err(StorageError::from),
+            Err(elapsed) => {
+                tracing::warn!(
+                    limit_ms = self.limit.as_millis(),
+                    "a statement was cancelled: it took too long"
+                );
+                Err(StorageError::Unavailable(Box::new(elapsed)))
+            }
+        }
+    }
+
+    /// Gives the connection back at once if `result` says that it is idle and well.
+    pub(super) fn finish<T>(mut self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+        if let Some(connection) = self.connection.take() {
+            match &result {
+                Err(StorageError::Unavailable(cause)) if cause.is::<tokio::time::error::Elapsed>() => {
+                    spawn_settle(Settle {
+                        connection,
+                        tls: self.tls.clone(),
+                        undo: None,
+                    });
+                }
+                // The server is going away, or is a standby by now: the next connection may be a better one.
+                Err(StorageError::Unavailable(_)) => drop(Object::take(connection)),
+                _ => drop(connection),
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            spawn_settle(Settle {
+                connection,
+                tls: self.tls.clone(),
+                undo: Some((self.undo, Instant::now() + self.limit)),
+            });
+        }
+    }
+}
+
+struct Settle {
+    connection: Object,
+    tls: MakeTlsConnector,
+    /// What to say when the session is idle, and until when it must be; without it, it is not waited for.
+    undo: Option<(&'static str, Instant)>,
+}
+
+fn spawn_settle(settle: Settle) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(settle.run())),
+        // Outside a runtime nothing runs any more: closing the connection is what remains.
+        Err(_) => drop(Object::take(settle.connection)),
+    }
+}
+
+impl Settle {
+    async fn run(self) {
+        if let Some((undo, deadline)) = self.undo
+            && let Ok(Ok(())) = timeout_at(deadline, self.connection.batch_execute(undo)).await
+        {
+            return;
+        }
+        let connection = Object::take(self.connection);
+        if !connection.is_closed() {
+            // Failing that, the end of the connection tells the server when it next looks.
+            let _ = timeout(CANCELLATION, connection.cancel_token().cancel_query(self.tls)).await;
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The provider from outside, on real parts.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod storage;

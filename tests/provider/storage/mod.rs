@@ -1,0 +1,5 @@
+//! Storage on a real PostgreSQL.
+
+mod execute;
+mod migrate;
+mod statements;

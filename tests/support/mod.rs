@@ -1,0 +1,6 @@
+//! What the tests share. Each integration binary includes it as `mod support`.
+
+pub mod cluster;
+pub mod database;
+
+pub use database::database;

@@ -3,6 +3,7 @@
 
 pub mod clients;
 pub mod database_url;
+pub mod embedded;
 mod error;
 mod execute;
 pub mod keys;

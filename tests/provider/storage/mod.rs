@@ -1,5 +1,6 @@
 //! Storage on a real PostgreSQL.
 
+mod embedded;
 mod execute;
 mod migrate;
 mod statements;

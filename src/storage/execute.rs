@@ -132,7 +132,11 @@ impl Db {
     }
 
     async fn lease(&self) -> Result<Lease, StorageError> {
-        Ok(Lease::new(self.pool.get().await?, self.tls.clone(), self.limit))
+        let cancel = match self.statements {
+            Statements::Prepared => Some(self.tls.clone()),
+            Statements::Typed => None,
+        };
+        Ok(Lease::new(self.pool.get().await?, cancel, self.limit))
     }
 }
 

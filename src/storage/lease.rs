@@ -3,6 +3,10 @@
 //! A server goes on with a statement whose asker went away: a request cut off by its client, or one that
 //! took too long. The connection is therefore lent out again only when it is known to be idle. A statement
 //! that is past its time is cancelled on the server, and its connection closed.
+//!
+//! Behind a pooler it is only closed. The driver hangs up as soon as a cancellation is sent, and PgBouncer
+//! 1.18 then ends with "bad client state": one slow statement would take the database away from everybody.
+//! There the server's own limit is wanted: `ALTER ROLE … SET statement_timeout = '10s'`.
 
 use std::time::Duration;
 
@@ -18,7 +22,8 @@ const CANCELLATION: Duration = Duration::from_secs(2);
 /// A borrowed connection. Dropped instead of [`finish`](Self::finish)ed, it is settled first.
 pub(super) struct Lease {
     connection: Option<Object>,
-    tls: MakeTlsConnector,
+    /// What a cancellation is sent with, if one may be sent.
+    cancel: Option<MakeTlsConnector>,
     /// The longest that one statement may take.
     limit: Duration,
     /// What brings the session back to rest.
@@ -26,10 +31,10 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) const fn new(connection: Object, tls: MakeTlsConnector, limit: Duration) -> Self {
+    pub(super) const fn new(connection: Object, cancel: Option<MakeTlsConnector>, limit: Duration) -> Self {
         Self {
             connection: Some(connection),
-            tls,
+            cancel,
             limit,
             undo: "",
         }
@@ -70,7 +75,7 @@ impl Lease {
                 Err(StorageError::Unavailable(cause)) if cause.is::<tokio::time::error::Elapsed>() => {
                     spawn_settle(Settle {
                         connection,
-                        tls: self.tls.clone(),
+                        cancel: self.cancel.clone(),
                         undo: None,
                     });
                 }
@@ -88,7 +93,7 @@ impl Drop for Lease {
         if let Some(connection) = self.connection.take() {
             spawn_settle(Settle {
                 connection,
-                tls: self.tls.clone(),
+                cancel: self.cancel.clone(),
                 undo: Some((self.undo, Instant::now() + self.limit)),
             });
         }
@@ -97,7 +102,7 @@ impl Drop for Lease {
 
 struct Settle {
     connection: Object,
-    tls: MakeTlsConnector,
+    cancel: Option<MakeTlsConnector>,
     /// What to say when the session is idle, and until when it must be; without it, it is not waited for.
     undo: Option<(&'static str, Instant)>,
 }
@@ -117,10 +122,14 @@ impl Settle {
         {
             return;
         }
+        // Not for the pool again: a cancellation that comes late would hit the next statement.
         let connection = Object::take(self.connection);
-        if !connection.is_closed() {
+        if let Some(tls) = self.cancel
+            && !connection.is_closed()
+        {
+            let token = connection.cancel_token();
             // Failing that, the end of the connection tells the server when it next looks.
-            let _ = timeout(CANCELLATION, connection.cancel_token().cancel_query(self.tls)).await;
+            let _ = timeout(CANCELLATION, token.cancel_query(tls)).await;
         }
     }
 }

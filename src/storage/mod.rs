@@ -12,6 +12,7 @@ pub mod migrate;
 pub mod pool;
 pub mod resources;
 pub mod revisions;
+mod tls;
 
 pub use error::StorageError;
 pub use execute::{Db, Execute, Param, Statements, Tx};

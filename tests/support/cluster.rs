@@ -34,6 +34,11 @@ impl Cluster {
         CLUSTER.get_or_init(|| Self::attach(&home()))
     }
 
+    /// The directory of the server's Unix socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// The URL of a database; its user may do everything.
     pub fn url(&self, database: &str) -> String {
         format!(
@@ -147,10 +152,7 @@ fn start_server(home: &Path) -> Child {
     for directory in [&data, &socket] {
         let _ = fs::remove_dir_all(directory);
         fs::create_dir_all(directory).expect("the temporary directory is writable");
-        if let Some((uid, gid)) = servant() {
-            std::os::unix::fs::chown(directory, Some(uid), Some(gid))
-                .expect("root may give directories away");
-        }
+        give_to_server(directory);
     }
     let status = server_command("initdb")
         .args([
@@ -206,9 +208,15 @@ fn end_orphan(data: &Path) {
     }
 }
 
-/// One of PostgreSQL's programs, as a user that it is willing to run as.
+/// One of PostgreSQL's programs, or of those around it, as a user that it is willing to run as.
 pub fn server_command(program: &str) -> Command {
-    let mut command = Command::new(binaries().join(program));
+    let path = binaries().join(program);
+    // What is not PostgreSQL's own, such as PgBouncer, is found by its name.
+    let mut command = if path.exists() {
+        Command::new(path)
+    } else {
+        Command::new(program)
+    };
     command.stdin(Stdio::null()).current_dir("/");
     if let Some((uid, gid)) = servant() {
         command.uid(uid).gid(gid);
@@ -216,8 +224,15 @@ pub fn server_command(program: &str) -> Command {
     command
 }
 
+/// Makes a file or directory belong to the user of [`server_command`].
+pub fn give_to_server(path: &Path) {
+    if let Some((uid, gid)) = servant() {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).expect("root may give files away");
+    }
+}
+
 /// Where the newest PostgreSQL of this machine has its programs.
-pub fn binaries() -> PathBuf {
+fn binaries() -> PathBuf {
     let major = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
     let mut found: Vec<_> = ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"]
         .iter()

@@ -38,6 +38,26 @@ impl TestDatabase {
         }
     }
 
+    /// Returns once no other session works on this database.
+    pub async fn until_nothing_runs(&self) {
+        const RUNNING: &str = "SELECT 1 FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'";
+        let client = self.client().await;
+        let idle = async {
+            while !client.query(RUNNING, &[]).await.expect("asked").is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), idle)
+            .await
+            .expect("what runs comes to its end");
+    }
+
+    /// The database's name in the cluster.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A connection outside any pool, for what only a test wants to ask.
     pub async fn client(&self) -> tokio_postgres::Client {
         connect(&self.name).await

@@ -70,20 +70,7 @@ async fn a_statement_past_its_time_is_cancelled_on_the_server() {
     assert!(error.is_unavailable());
     // The pool has room for one connection: an answer means that the slow one was given up.
     db.ping().await.expect("the next statement is served");
-    let client = database.client().await;
-    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-        AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid() AND state = 'active'";
-    tokio::time::timeout(Duration::from_secs(10), async {
-        while client
-            .query_one(sleeping, &[])
-            .await
-            .expect("asked")
-            .get::<_, i64>(0)
-            > 0
-        {}
-    })
-    .await
-    .expect("the server stops working on it");
+    database.until_nothing_runs().await;
 }
 
 #[tokio::test]

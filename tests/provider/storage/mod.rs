@@ -3,4 +3,7 @@
 mod embedded;
 mod execute;
 mod migrate;
+mod pooler;
+mod process;
 mod statements;
+mod tls;

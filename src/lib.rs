@@ -2,6 +2,7 @@
 //! access tokens and rotating refresh tokens. `docs/architecture.md` draws the floors.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod flows;
 pub mod http;

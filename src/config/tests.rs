@@ -1,0 +1,400 @@
+//! What an operator can rely on, and `config/signet.toml` held against the code.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::*;
+
+const REFERENCE: &str = include_str!("../../config/signet.toml");
+
+/// A folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("signet-config-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).expect("a file in our own folder");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(owned).collect()
+}
+
+fn load(name: &str, text: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let folder = Folder::new(name);
+    let file = folder.file("signet.toml", text);
+    Config::load(Some(&file), variables(environment))
+}
+
+fn refusal(name: &str, text: &str, environment: &[(&str, &str)]) -> String {
+    load(name, text, environment)
+        .expect_err("it cannot be used")
+        .to_string()
+}
+
+#[test]
+fn without_anything_the_defaults_of_the_contract_hold() {
+    let loaded = load("defaults", "", &[]).expect("an empty file is a configuration");
+    let config = loaded.config;
+    assert_eq!(config.issuer, "http://localhost:8080");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert!(config.database.url.is_none());
+    assert_eq!(config.database.pool_size, 16);
+    assert_eq!(config.database.statements, Statements::Prepared);
+    assert!(config.database.auto_migrate);
+    assert_eq!(config.tokens.access_token_ttl, Duration::from_secs(600));
+    assert_eq!(
+        config.tokens.refresh_token_ttl,
+        Duration::from_secs(90 * 24 * 3600)
+    );
+    assert_eq!(config.sessions.cookie_prefix, "better-auth");
+    let passwords = &config.passwords;
+    assert_eq!(
+        (passwords.memory_kib, passwords.iterations, passwords.parallelism),
+        (19456, 2, 1)
+    );
+    assert_eq!(config.better_auth.links, Links::Confirm);
+    assert_eq!(config.branding.accent.to_string(), "#1d4ed8");
+    assert!(config.log.format.is_none());
+    assert!(
+        matches!(&config.keys.master_key, MasterKeySource::File(path) if path == &PathBuf::from("keys/master.key"))
+    );
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_variable_overrides_the_file() {
+    let loaded = load(
+        "override",
+        "issuer = \"https://a.example.org\"\n[database]\npool_size = 4\n[tokens]\nid_token_ttl = \"5m\"",
+        &[
+            ("SIGNET_ISSUER", "https://b.example.org"),
+            ("SIGNET_DATABASE__POOL_SIZE", "8"),
+            ("SIGNET_TOKENS__ID_TOKEN_TTL", ""),
+            ("SIGNET_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .expect("all values are right");
+    assert_eq!(loaded.config.issuer, "https://b.example.org");
+    assert_eq!(loaded.config.database.pool_size, 8);
+    assert_eq!(
+        loaded.config.tokens.id_token_ttl,
+        Duration::from_secs(300),
+        "an empty variable is none"
+    );
+    assert_eq!(loaded.config.trusted_proxies.len(), 2);
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn the_database_url_comes_under_its_usual_name_too() {
+    let url = |environment: &[(&str, &str)]| {
+        let loaded = load(
+            "database-url",
+            "[database]\nurl = \"postgres://file\"",
+            environment,
+        );
+        loaded
+            .expect("all values are right")
+            .config
+            .database
+            .url
+            .expect("a URL")
+            .expose()
+            .to_owned()
+    };
+    assert_eq!(url(&[]), "postgres://file");
+    assert_eq!(
+        url(&[("DATABASE_URL", "postgres://platform")]),
+        "postgres://platform"
+    );
+    let both = [
+        ("DATABASE_URL", "postgres://platform"),
+        ("SIGNET_DATABASE__URL", "postgres://ours"),
+    ];
+    assert_eq!(url(&both), "postgres://ours");
+}
+
+#[test]
+fn a_secret_is_a_value_or_a_file_and_never_both() {
+    let folder = Folder::new("secrets");
+    let secret = folder.file("url", "postgres://from-a-file\n");
+    let path = secret.to_str().expect("a path in Unicode");
+    let file = folder.file("signet.toml", &format!("[database]\nurl_file = {path:?}"));
+    let read = Config::load(Some(&file), []).expect("the file exists");
+    assert_eq!(
+        read.config.database.url.expect("a URL").expose(),
+        "postgres://from-a-file"
+    );
+
+    let both = Config::load(
+        Some(&file),
+        variables(&[("SIGNET_DATABASE__URL", "postgres://hunter2")]),
+    );
+    let text = both.expect_err("a value and a file").to_string();
+    assert!(
+        text.contains("database.url (from SIGNET_DATABASE__URL)") && text.contains("database.url_file"),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2"));
+
+    let keys = [
+        ("SIGNET_KEYS__MASTER_KEY", "c2VjcmV0"),
+        ("SIGNET_KEYS__MASTER_KEY_FILE", "keys/master.key"),
+    ];
+    assert!(refusal("both-keys", "", &keys).contains("SIGNET_KEYS__MASTER_KEY_FILE"));
+    let missing = refusal(
+        "missing",
+        "",
+        &[("SIGNET_MAIL__SMTP_URL_FILE", "/nowhere/at/all")],
+    );
+    assert!(
+        missing.contains("/nowhere/at/all") && missing.contains("create it"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_an_error_that_names_the_nearest() {
+    for (text, nearest) in [
+        ("isuer = \"https://a.example.org\"", "issuer"),
+        ("[tokens]\nacess_token_ttl = \"1m\"", "tokens.access_token_ttl"),
+        ("[databse]\nurl = \"postgres://a\"", "database.url"),
+        ("pool_size = 3", "database.pool_size"),
+        ("[[provider]]\nid = \"a\"", "providers"),
+        ("[sesions]", "sessions."),
+        (
+            "[[providers]]\nid = \"a\"\npreset = \"google\"\nclient_id = \"a\"\nclientsecret = \"b\"",
+            "client_secret",
+        ),
+    ] {
+        let error = refusal("unknown", text, &[]);
+        assert!(
+            error.contains("there is no such") && error.contains(nearest),
+            "{text}: {error}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_variable_is_a_warning() {
+    let environment = [
+        ("SIGNET_PORT", "tcp://10.0.0.1:80"),
+        ("SIGNET_TOKENS__ID_TOKEN_TLL", "1m"),
+    ];
+    let warnings = load("unknown-variable", "", &environment)
+        .expect("no error")
+        .warnings;
+    assert_eq!(warnings.len(), 2);
+    assert!(
+        warnings[1].contains("SIGNET_TOKENS__ID_TOKEN_TTL"),
+        "{warnings:?}"
+    );
+    assert!(!warnings[0].contains("tcp://"), "values are not repeated");
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_with_its_source() {
+    let text = "issuer = \"http://id.example.org\"\n[tokens]\naccess_token_ttl = \"10\"\n[passwords]\nmin_strength = 5";
+    let error = refusal("many", text, &[("SIGNET_DATABASE__POOL_SIZE", "0")]);
+    assert_eq!(error.lines().count(), 5, "{error}");
+    for part in [
+        "issuer: ",
+        "https://",
+        "tokens.access_token_ttl: \"10\" must be a number with its unit",
+        "passwords.min_strength: 5 must be from 0 to 4",
+        "database.pool_size (from SIGNET_DATABASE__POOL_SIZE): 0 must be from 1 to 1000",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
+fn values_out_of_bounds_are_refused() {
+    for (name, value) in [
+        ("SIGNET_TOKENS__ACCESS_TOKEN_TTL", "0s"),
+        ("SIGNET_TOKENS__ACCESS_TOKEN_TTL", "1500ms"),
+        ("SIGNET_TOKENS__AUTHORIZATION_CODE_TTL", "1h"),
+        ("SIGNET_SESSIONS__IDLE_TTL", "0s"),
+        ("SIGNET_SESSIONS__COOKIE_PREFIX", "a;b"),
+        ("SIGNET_SESSIONS__COOKIE_DOMAIN", "example.org"),
+        ("SIGNET_PASSWORDS__MEMORY_KIB", "4294967295"),
+        ("SIGNET_PASSWORDS__MEMORY_KIB", "4"),
+        ("SIGNET_PASSWORDS__HASH_THREADS", "0"),
+        ("SIGNET_KEYS__POLL_INTERVAL", "0s"),
+        ("SIGNET_LISTEN_OPS", "127.0.0.1:8080"),
+        ("SIGNET_CORS__ALLOWED_ORIGINS", "https://app.example.org/path"),
+        ("SIGNET_CORS__ALLOWED_ORIGINS", "*"),
+        ("SIGNET_BETTER_AUTH__TRUSTED_ORIGINS", "null"),
+        ("SIGNET_MAIL__SMTP_URL", "https://mail.example.org"),
+        ("SIGNET_MAIL__SMTP_URL", "smtp://mail.example.org"),
+        ("SIGNET_BRANDING__ACCENT", "red;}"),
+        ("SIGNET_DATABASE__DIRECT_URL", "postgres://a"),
+        ("SIGNET_LOG__FORMAT", "xml"),
+    ] {
+        let error = refusal("bounds", "", &[(name, value)]);
+        assert!(
+            error.contains("must be") || error.contains("is "),
+            "{name}: {error}"
+        );
+    }
+    for (name, value) in [
+        ("SIGNET_KEYS__JWKS_MAX_AGE", "0s"),
+        ("SIGNET_KEYS__CLOCK_SKEW", "0s"),
+    ] {
+        load("zero", "", &[(name, value)]).expect("may be 0");
+    }
+}
+
+#[test]
+fn weak_password_parameters_are_a_warning() {
+    let loaded = load("weak", "", &[("SIGNET_PASSWORDS__MEMORY_KIB", "64")]).expect("no error");
+    assert!(loaded.warnings.iter().any(|warning| warning.contains("OWASP")));
+}
+
+#[test]
+fn a_line_that_is_not_toml_is_named_and_not_quoted() {
+    let error = refusal("syntax", "[database]\n\nurl = \"postgres://hunter2\n", &[]);
+    assert!(error.contains("line 3") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_named_file_must_exist_and_the_command_line_wins() {
+    let error = Config::load(None, variables(&[("SIGNET_CONFIG", "/nowhere/signet.toml")]));
+    assert!(matches!(error, Err(ConfigError::Unreadable { .. })));
+    let folder = Folder::new("named");
+    let first = folder.file("first.toml", "[branding]\nname = \"First\"");
+    let second = folder.file("second.toml", "[branding]\nname = \"Second\"");
+    let environment = variables(&[("SIGNET_CONFIG", second.to_str().expect("Unicode"))]);
+    let by_variable = Config::load(None, environment.clone()).expect("it exists");
+    assert_eq!(by_variable.config.branding.name, "Second");
+    let by_option = Config::load(Some(&first), environment).expect("it exists");
+    assert_eq!(by_option.config.branding.name, "First");
+    assert_eq!(by_option.file, Some(first.clone()));
+}
+
+#[test]
+fn providers_are_read_and_checked_one_by_one() {
+    let google =
+        "[[providers]]\nid = \"google\"\npreset = \"google\"\nclient_id = \"a\"\nclient_secret = \"s\"\n";
+    let own = "[[providers]]\nid = \"own\"\npreset = \"oidc\"\nclient_id = \"b\"\n";
+    let issuer =
+        "issuer = \"https://login.example.org\"\nclaims = { name = \"nick\" }\nlinking = \"never\"\n";
+    let providers = load("providers", &format!("{google}{own}{issuer}"), &[])
+        .expect("both are right")
+        .config
+        .providers;
+    assert_eq!(providers[0].preset, Preset::Google);
+    assert_eq!(providers[0].linking, Linking::Ask);
+    assert_eq!(providers[1].linking, Linking::Never);
+    assert_eq!(providers[1].claims["name"], "nick");
+
+    let error = refusal("providers-wrong", &format!("{google}{google}{own}"), &[]);
+    assert!(
+        error.contains("providers[1].id: \"google\" is the id of an earlier entry"),
+        "{error}"
+    );
+    assert!(error.contains("providers[2].issuer: is missing"), "{error}");
+}
+
+/// The reference with the `#` taken away from every key.
+fn uncommented() -> String {
+    let setting = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line != "#";
+    let keep = |line: &str| {
+        if setting(line) {
+            line[1..].to_owned()
+        } else {
+            line.to_owned()
+        }
+    };
+    REFERENCE.lines().map(|line| keep(line) + "\n").collect()
+}
+
+#[test]
+fn the_reference_names_every_key_with_its_default() {
+    let table: Table = uncommented().parse().expect("the reference is TOML");
+    let mut named = BTreeSet::new();
+    for (name, value) in &table {
+        match value.as_table() {
+            Some(section) => named.extend(section.keys().map(|key| format!("{name}.{key}"))),
+            None => drop(named.insert(name.clone())),
+        }
+    }
+    let known: BTreeSet<String> = Config::known_keys().into_iter().map(|key| key.name).collect();
+    assert_eq!(named, known);
+
+    let shipped = load("shipped", REFERENCE, &[])
+        .expect("it can be used as it is")
+        .config;
+    let written = load("written", &uncommented(), &[])
+        .expect("and with every key written out")
+        .config;
+    let default = load("none", "", &[])
+        .expect("an empty file is a configuration")
+        .config;
+    assert_eq!(format!("{shipped:?}"), format!("{default:?}"));
+    assert_eq!(format!("{written:?}"), format!("{default:?}"));
+    for key in Config::known_keys() {
+        let last = key.name.rsplit('.').next().unwrap_or_default();
+        let plain = format!("\n#{last} = {}\n", key.default);
+        let quoted = format!("\n#{last} = \"{}\"\n", key.default);
+        assert!(
+            REFERENCE.contains(&plain) || REFERENCE.contains(&quoted),
+            "{key:?} is shown with its default"
+        );
+    }
+}
+
+#[test]
+fn the_reference_names_every_key_of_a_provider() {
+    let example: String = REFERENCE
+        .lines()
+        .filter_map(|line| line.strip_prefix("#     "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let loaded = load("provider-example", &example, &[]).expect("the example can be used");
+    assert_eq!(loaded.config.providers.len(), 1);
+    let table: Table = example.parse().expect("it was loaded");
+    let named: BTreeSet<String> = table["providers"][0]
+        .as_table()
+        .expect("a table")
+        .keys()
+        .cloned()
+        .collect();
+    let known: BTreeSet<String> = Config::known_provider_keys()
+        .into_iter()
+        .map(|key| key.name)
+        .collect();
+    assert_eq!(named, known);
+}
+
+#[test]
+fn no_secret_is_printed_with_the_configuration() {
+    let environment = [
+        ("SIGNET_DATABASE__URL", "postgres://hunter2"),
+        ("SIGNET_KEYS__MASTER_KEY", "hunter2"),
+        ("SIGNET_BETTER_AUTH__SECRET", "hunter2"),
+        ("SIGNET_MAIL__SMTP_URL", "smtp://u:hunter2@mail.example.org"),
+        ("SIGNET_MAIL__FROM", "id@example.org"),
+    ];
+    let loaded = load("printed", "", &environment).expect("all values are right");
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+}

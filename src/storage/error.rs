@@ -55,7 +55,8 @@ impl StorageError {
 impl From<tokio_postgres::Error> for StorageError {
     fn from(error: tokio_postgres::Error) -> Self {
         // Class 57P is the server going away, 53 its running out of connections or memory, 08 a broken
-        // connection; 25006 is a standby that was the primary a moment ago.
+        // connection; 25006 is a standby that was the primary a moment ago; 40 a transaction that lost against
+        // another one.
         let transient = error.is_closed()
             || error.code().is_none()
                 && std::error::Error::source(&error).is_some_and(|cause| cause.is::<std::io::Error>())
@@ -64,6 +65,7 @@ impl From<tokio_postgres::Error> for StorageError {
                 code.starts_with("57P")
                     || code.starts_with("53")
                     || code.starts_with("08")
+                    || code.starts_with("40")
                     || code == "25006"
                     || code == "57014"
             });

@@ -8,6 +8,7 @@
 //! 1.18 then ends with "bad client state": one slow statement would take the database away from everybody.
 //! There the server's own limit is wanted: `ALTER ROLE … SET statement_timeout = '10s'`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
@@ -28,6 +29,8 @@ pub(super) struct Lease {
     limit: Duration,
     /// What brings the session back to rest.
     undo: &'static str,
+    /// A statement took longer than that: there is nothing to wait for.
+    overdue: AtomicBool,
 }
 
 impl Lease {
@@ -37,6 +40,7 @@ impl Lease {
             cancel,
             limit,
             undo: "",
+            overdue: AtomicBool::new(false),
         }
     }
 
@@ -59,10 +63,8 @@ impl Lease {
         match timeout(self.limit, work).await {
             Ok(result) => result.map_err(StorageError::from),
             Err(elapsed) => {
-                tracing::warn!(
-                    limit_ms = self.limit.as_millis(),
-                    "a statement was cancelled: it took too long"
-                );
+                self.overdue.store(true, Ordering::Relaxed);
+                tracing::warn!(limit_ms = self.limit.as_millis(), "a statement took too long");
                 Err(StorageError::Unavailable(Box::new(elapsed)))
             }
         }
@@ -70,18 +72,11 @@ impl Lease {
 
     /// Gives the connection back at once if `result` says that it is idle and well.
     pub(super) fn finish<T>(mut self, result: Result<T, StorageError>) -> Result<T, StorageError> {
-        if let Some(connection) = self.connection.take() {
-            match &result {
-                Err(StorageError::Unavailable(cause)) if cause.is::<tokio::time::error::Elapsed>() => {
-                    spawn_settle(Settle {
-                        connection,
-                        cancel: self.cancel.clone(),
-                        undo: None,
-                    });
-                }
-                // The server is going away, or is a standby by now: the next connection may be a better one.
-                Err(StorageError::Unavailable(_)) => drop(Object::take(connection)),
-                _ => drop(connection),
+        if !self.overdue.load(Ordering::Relaxed) {
+            let connection = self.connection.take();
+            // The server is going away, or is a standby by now: the next connection may be a better one.
+            if result.as_ref().is_err_and(StorageError::is_unavailable) {
+                drop(connection.map(Object::take));
             }
         }
         result
@@ -93,8 +88,9 @@ impl Drop for Lease {
         if let Some(connection) = self.connection.take() {
             spawn_settle(Settle {
                 connection,
-                cancel: self.cancel.clone(),
-                undo: Some((self.undo, Instant::now() + self.limit)),
+                cancel: self.cancel.take(),
+                undo: (!self.overdue.load(Ordering::Relaxed))
+                    .then(|| (self.undo, Instant::now() + self.limit)),
             });
         }
     }

@@ -118,19 +118,22 @@ impl Postmaster {
     /// Stops it cleanly and waits for its end: sessions are cut, transactions rolled back, all is on disk.
     pub(super) fn stop(mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        let deadline = Instant::now() + STOPPING;
-        let mut how = libc::SIGINT;
         let Some(thread) = self.thread.take() else { return };
+        let began = Instant::now();
+        let mut told = None;
         while !thread.is_finished() {
             let pid = self.shared.pid.load(Ordering::SeqCst);
-            if pid != 0 {
-                signal(pid, how);
-            }
+            let how = if began.elapsed() < STOPPING {
+                libc::SIGINT
+            } else {
+                libc::SIGQUIT
+            };
             // Repeated: a postmaster that has just been started may not have its handlers yet.
-            std::thread::sleep(Duration::from_millis(50));
-            if Instant::now() > deadline {
-                how = libc::SIGQUIT;
+            if pid != 0 && told.is_none_or(|told: Instant| told.elapsed() > Duration::from_secs(1)) {
+                signal(pid, how);
+                told = Some(Instant::now());
             }
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

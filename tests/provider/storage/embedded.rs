@@ -136,12 +136,28 @@ async fn a_server_has_a_durable_postgres_of_its_own_and_stops_it() {
     command.stop().await.expect("left");
     assert_eq!(count(server.url()).await, 1, "the server's PostgreSQL goes on");
 
+    let personal = "INSERT INTO kept VALUES (2, 'someone@example.org')";
+    run(
+        server.url(),
+        &format!("ALTER TABLE kept ADD email text UNIQUE; {personal}"),
+    )
+    .await;
+    open(server.url())
+        .execute("INSERT INTO kept VALUES (3, 'someone@example.org')", &[])
+        .await
+        .expect_err("taken");
+    let log = fs::read_to_string(directory.0.join("postgres/server.log")).expect("there");
+    assert!(
+        log.contains("kept_email_key") && !log.contains("example.org"),
+        "{log}"
+    );
+
     server.stop().await.expect("stopped");
     assert_eq!(directory.postmaster(), None, "stopped in order");
     let server = Embedded::serve(&directory.settings())
         .await
         .expect("started again");
-    assert_eq!(count(server.url()).await, 1);
+    assert_eq!(count(server.url()).await, 2);
     server.stop().await.expect("stopped");
 }
 

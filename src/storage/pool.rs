@@ -3,7 +3,7 @@
 //! Connections are recycled without a round trip: the driver notices dead ones by itself, so that after a
 //! restart of the server every connection of the pool is good again at its first use. No session state is
 //! ever set, neither at the start nor later: behind a pooler in transaction mode it would be refused, or hit
-//! other clients. What a `statement_timeout` would do is done from this side, see [`super::execute`].
+//! other clients. What a `statement_timeout` would do is done from this side, see `storage::lease`.
 
 use std::time::Duration;
 

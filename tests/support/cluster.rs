@@ -181,6 +181,7 @@ fn start_server(home: &Path) -> Child {
     ] {
         server.args(["-c", setting]);
     }
+    end_with_us(&mut server);
     let mut child = server.spawn().expect("postgres runs");
     while !socket.join(".s.PGSQL.5432").exists() {
         assert!(
@@ -190,6 +191,21 @@ fn start_server(home: &Path) -> Child {
         std::thread::sleep(Duration::from_millis(10));
     }
     child
+}
+
+/// Lets the server end when the keeper is killed, where the system can do that; elsewhere it lasts until
+/// the next run.
+fn end_with_us(server: &mut Command) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: between fork and exec only prctl is called, which takes integers and allocates nothing.
+    unsafe {
+        server.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGQUIT);
+            Ok(())
+        });
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = server;
 }
 
 /// Ends the server of a keeper that was killed.

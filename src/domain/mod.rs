@@ -2,11 +2,14 @@
 //! Knows neither the wire nor the database, and does nothing that waits.
 
 pub mod authorization;
+pub mod browser_session;
 pub mod client;
 pub mod eligibility;
+pub mod email;
 pub mod ids;
 pub mod mac;
 pub mod refresh_token;
 pub mod resource;
 pub mod secret;
 pub mod signing_key;
+pub mod user;

@@ -14,4 +14,4 @@ CREATE TABLE users (
     updated_at timestamptz NOT NULL,
     last_login_at timestamptz,
     disabled_at timestamptz
-);
+) WITH (fillfactor = 80);

@@ -167,6 +167,9 @@ mod tests {
     #[test]
     fn an_address_is_not_printed() {
         let address = EmailAddress::parse("ada@example.org").expect("an address");
-        assert_eq!(format!("{address:?} {:?}", address.key()), "EmailAddress EmailKey");
+        assert_eq!(
+            format!("{address:?} {:?}", address.key()),
+            "EmailAddress EmailKey"
+        );
     }
 }

@@ -4,6 +4,7 @@
 pub mod authorization;
 pub mod browser_session;
 pub mod client;
+pub mod consent;
 pub mod eligibility;
 pub mod email;
 pub mod ids;

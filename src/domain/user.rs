@@ -36,7 +36,9 @@ pub struct User {
 
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -202,7 +204,10 @@ pub fn claims(
             .map(|(name, _)| &**name)
             .collect()
     });
-    let by_scope = scopes.iter().flat_map(claims_of_scope).map(|name| -> &str { name });
+    let by_scope = scopes
+        .iter()
+        .flat_map(claims_of_scope)
+        .map(|name| -> &str { name });
     by_scope
         .chain(asked)
         .filter_map(|name| Some((name.to_owned(), value(user, name)?)))
@@ -215,7 +220,11 @@ fn may_be_told(user: &User, name: &str, request: Option<&ClaimRequest>) -> bool 
     let Some(actual) = value(user, name) else {
         return false;
     };
-    let mut named = request.value.iter().chain(request.values.iter().flatten()).peekable();
+    let mut named = request
+        .value
+        .iter()
+        .chain(request.values.iter().flatten())
+        .peekable();
     named.peek().is_none() || named.any(|wanted| *wanted == actual)
 }
 

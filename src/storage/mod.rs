@@ -1,18 +1,25 @@
 //! All SQL. One statement a function, a constant right above it, listed in the file's `STATEMENTS`; guards
 //! live in the statement, never in a read before a write. Knows no HTTP and no protocol.
 
+pub mod authorization_requests;
+pub mod client_assertion_jtis;
 pub mod clients;
+pub mod consents;
 pub mod database_url;
 pub mod embedded;
 mod error;
+pub mod events;
 mod execute;
 pub mod keys;
 mod lease;
+pub mod logins;
 pub mod migrate;
 pub mod pool;
 pub mod resources;
 pub mod revisions;
+pub mod sessions;
 mod tls;
+pub mod users;
 
 pub use error::StorageError;
 pub use execute::{Db, Execute, Param, Statements, Tx};

@@ -1,15 +1,25 @@
 use std::path::Path;
 
-use signet::storage::{clients, keys, resources, revisions};
+use signet::storage::{
+    authorization_requests, client_assertion_jtis, clients, consents, events, keys, logins, resources,
+    revisions, sessions, users,
+};
 
 use crate::support::database;
 
 /// Every file of `src/storage` that holds statements.
 const FILES: &[(&str, &[&str])] = &[
+    ("authorization_requests", authorization_requests::STATEMENTS),
+    ("client_assertion_jtis", client_assertion_jtis::STATEMENTS),
     ("clients", clients::STATEMENTS),
+    ("consents", consents::STATEMENTS),
+    ("events", events::STATEMENTS),
     ("keys", keys::STATEMENTS),
+    ("logins", logins::STATEMENTS),
     ("resources", resources::STATEMENTS),
     ("revisions", revisions::STATEMENTS),
+    ("sessions", sessions::STATEMENTS),
+    ("users", users::STATEMENTS),
 ];
 
 #[tokio::test]

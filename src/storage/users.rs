@@ -1,0 +1,219 @@
+//! Users. The password's hash is a secret here: it is read only to be verified.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use tokio_postgres::Row;
+use tokio_postgres::types::{Json, Type};
+
+use super::{Execute, StorageError};
+use crate::domain::email::{EmailAddress, EmailKey};
+use crate::domain::ids::UserId;
+use crate::domain::secret::Secret;
+use crate::domain::user::{Profile, User};
+
+/// The columns that make a [`User`], under the names that [`read`] expects; `u` is the table.
+macro_rules! user_columns {
+    () => {
+        "u.id AS user_id, u.email, u.email_verified, u.name, u.profile, u.epoch AS user_epoch, \
+         u.created_at AS user_created_at, u.updated_at AS user_updated_at, u.last_login_at, u.disabled_at"
+    };
+}
+pub(super) use user_columns;
+
+/// A user of whom nothing is stored yet.
+#[derive(Debug)]
+pub struct NewUser<'a> {
+    /// Random, and never used again.
+    pub id: UserId,
+    /// The address.
+    pub email: &'a EmailAddress,
+    /// Whether the address is known to be the user's.
+    pub email_verified: bool,
+    /// The name.
+    pub name: &'a str,
+    /// Further standard claims.
+    pub profile: &'a Profile,
+    /// The password's hash; `None`: no password opens the account.
+    pub password_hash: Option<&'a Secret>,
+}
+
+/// What became of a new user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Insertion {
+    /// Stored.
+    Inserted,
+    /// Another account has the address.
+    EmailTaken,
+}
+
+const INSERT: &str = "INSERT INTO users
+    (id, email, email_key, email_verified, name, profile, password_hash, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT ON CONSTRAINT users_email_key_key DO NOTHING";
+
+const FIND: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = $1");
+
+const FIND_BY_EMAIL: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.email_key = $1");
+
+const LIST: &str = concat!(
+    "SELECT ",
+    user_columns!(),
+    " FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2"
+);
+
+const SET_PASSWORD: &str =
+    "UPDATE users SET password_hash = $2, epoch = epoch + 1, updated_at = $3 WHERE id = $1";
+
+const DISABLE: &str = concat!(
+    "UPDATE users u SET disabled_at = COALESCE(disabled_at, $2),
+        epoch = epoch + CASE WHEN disabled_at IS NULL THEN 1 ELSE 0 END
+     WHERE id = $1 RETURNING ",
+    user_columns!()
+);
+
+const ENABLE: &str = concat!(
+    "UPDATE users u SET disabled_at = NULL WHERE id = $1 RETURNING ",
+    user_columns!()
+);
+
+const DELETE: &str = "DELETE FROM users WHERE id = $1";
+
+/// Every statement of this file.
+pub const STATEMENTS: &[&str] = &[
+    INSERT,
+    FIND,
+    FIND_BY_EMAIL,
+    LIST,
+    SET_PASSWORD,
+    DISABLE,
+    ENABLE,
+    DELETE,
+];
+
+/// Stores a new user, unless the address is taken.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert(
+    db: &impl Execute,
+    user: &NewUser<'_>,
+    now: DateTime<Utc>,
+) -> Result<Insertion, StorageError> {
+    let params = [
+        (user.id.as_uuid() as _, Type::UUID),
+        (&user.email.as_str() as _, Type::TEXT),
+        (&user.email.key().as_str() as _, Type::TEXT),
+        (&user.email_verified as _, Type::BOOL),
+        (&user.name as _, Type::TEXT),
+        (&Json(user.profile.as_map()) as _, Type::JSONB),
+        (&user.password_hash.map(Secret::expose) as _, Type::TEXT),
+        (&now as _, Type::TIMESTAMPTZ),
+    ];
+    Ok(match db.execute(INSERT, &params).await? {
+        0 => Insertion::EmailTaken,
+        _ => Insertion::Inserted,
+    })
+}
+
+/// The user of this id.
+///
+/// # Errors
+/// When the database does not answer, or the row is not one of ours.
+pub async fn find(db: &impl Execute, id: UserId) -> Result<Option<User>, StorageError> {
+    let row = db.query_opt(FIND, &[(id.as_uuid(), Type::UUID)]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The user whose address has this key.
+///
+/// # Errors
+/// When the database does not answer, or the row is not one of ours.
+pub async fn find_by_email(db: &impl Execute, key: &EmailKey) -> Result<Option<User>, StorageError> {
+    let row = db
+        .query_opt(FIND_BY_EMAIL, &[(&key.as_str(), Type::TEXT)])
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The next `limit` users after the id `after`, in the order of their ids; begin with the nil id.
+///
+/// # Errors
+/// When the database does not answer, or a row is not one of ours.
+pub async fn list(db: &impl Execute, after: UserId, limit: i64) -> Result<Vec<User>, StorageError> {
+    let params = [(after.as_uuid() as _, Type::UUID), (&limit as _, Type::INT8)];
+    db.query(LIST, &params).await?.iter().map(read).collect()
+}
+
+/// Replaces the password and moves the epoch: what was issued before dies. Says whether there is such a user.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn set_password(
+    db: &impl Execute,
+    id: UserId,
+    hash: &Secret,
+    now: DateTime<Utc>,
+) -> Result<bool, StorageError> {
+    let params = [
+        (id.as_uuid() as _, Type::UUID),
+        (&hash.expose() as _, Type::TEXT),
+        (&now as _, Type::TIMESTAMPTZ),
+    ];
+    Ok(db.execute(SET_PASSWORD, &params).await? > 0)
+}
+
+/// Forbids the user everything and moves the epoch, once. `None` if there is no such user.
+///
+/// # Errors
+/// When the database does not answer, or the row is not one of ours.
+pub async fn disable(
+    db: &impl Execute,
+    id: UserId,
+    now: DateTime<Utc>,
+) -> Result<Option<User>, StorageError> {
+    let params = [(id.as_uuid() as _, Type::UUID), (&now as _, Type::TIMESTAMPTZ)];
+    let row = db.query_opt(DISABLE, &params).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Lets a disabled user in again; what was issued before stays dead. `None` if there is no such user.
+///
+/// # Errors
+/// When the database does not answer, or the row is not one of ours.
+pub async fn enable(db: &impl Execute, id: UserId) -> Result<Option<User>, StorageError> {
+    let row = db.query_opt(ENABLE, &[(id.as_uuid(), Type::UUID)]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Deletes a user and all that belongs to one. Says whether there was one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn delete(db: &impl Execute, id: UserId) -> Result<bool, StorageError> {
+    Ok(db.execute(DELETE, &[(id.as_uuid(), Type::UUID)]).await? > 0)
+}
+
+/// Reads a user from a row with the columns of `user_columns!`.
+///
+/// # Errors
+/// When the profile is not one of ours.
+pub(super) fn read(row: &Row) -> Result<User, StorageError> {
+    let id = UserId::from(row.get::<_, uuid::Uuid>("user_id"));
+    let Json(profile): Json<Map<String, Value>> = row.get("profile");
+    let profile = Profile::new(profile).map_err(|_| StorageError::Inconsistent {
+        table: "users",
+        column: "profile",
+        id: id.to_string(),
+    })?;
+    Ok(User {
+        id,
+        email: row.get("email"),
+        email_verified: row.get("email_verified"),
+        name: row.get("name"),
+        profile,
+        epoch: row.get("user_epoch"),
+        created_at: row.get("user_created_at"),
+        updated_at: row.get("user_updated_at"),
+        last_login_at: row.get("last_login_at"),
+        disabled_at: row.get("disabled_at"),
+    })
+}

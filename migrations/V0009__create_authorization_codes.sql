@@ -1,5 +1,6 @@
--- Spent by one conditional UPDATE on redeemed_at. A spent code stays until long after its expiry, because
--- seeing it again must end what it gave (RFC 6749 section 4.1.2).
+-- Spent by one conditional UPDATE on redeemed_at. A spent code stays as long as the family that it gave, because
+-- seeing it again must end that (RFC 6749 section 4.1.2); it goes with the family. One that was never spent is
+-- swept by its expiry, through an index that holds no other.
 CREATE TABLE authorization_codes (
     code_hash bytea CONSTRAINT authorization_codes_pkey PRIMARY KEY,
     family_id uuid NOT NULL,
@@ -20,5 +21,6 @@ CREATE TABLE authorization_codes (
     expires_at timestamptz NOT NULL,
     redeemed_at timestamptz
 );
-CREATE INDEX authorization_codes_expires_at_idx ON authorization_codes (expires_at);
+CREATE INDEX authorization_codes_expires_at_idx ON authorization_codes (expires_at) WHERE redeemed_at IS NULL;
+CREATE INDEX authorization_codes_family_id_idx ON authorization_codes (family_id);
 CREATE INDEX authorization_codes_user_id_idx ON authorization_codes (user_id);

@@ -22,6 +22,8 @@ CREATE TABLE token_families (
     advanced_at timestamptz,
     prev2 bigint,
     prev2_at timestamptz,
+    -- What became of the token presented last: the refresh reads its own verdict back from here.
+    last_outcome text,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     idle_expires_at timestamptz NOT NULL,

@@ -7,6 +7,7 @@ pub mod client;
 pub mod consent;
 pub mod eligibility;
 pub mod email;
+pub mod grant;
 pub mod ids;
 pub mod mac;
 pub mod refresh_token;

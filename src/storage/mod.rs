@@ -1,6 +1,8 @@
 //! All SQL. One statement a function, a constant right above it, listed in the file's `STATEMENTS`; guards
 //! live in the statement, never in a read before a write. Knows no HTTP and no protocol.
 
+pub mod access_tokens;
+pub mod authorization_codes;
 pub mod authorization_requests;
 pub mod client_assertion_jtis;
 pub mod clients;
@@ -10,6 +12,7 @@ pub mod embedded;
 mod error;
 pub mod events;
 mod execute;
+mod grants;
 pub mod keys;
 mod lease;
 pub mod logins;
@@ -19,6 +22,7 @@ pub mod resources;
 pub mod revisions;
 pub mod sessions;
 mod tls;
+pub mod token_families;
 pub mod users;
 
 pub use error::StorageError;

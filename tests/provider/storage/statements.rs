@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use signet::storage::{
-    authorization_requests, client_assertion_jtis, clients, consents, events, keys, logins, resources,
-    revisions, sessions, users,
+    access_tokens, authorization_codes, authorization_requests, client_assertion_jtis, clients, consents,
+    events, keys, logins, resources, revisions, sessions, token_families, users,
 };
 
 use crate::support::database;
@@ -11,6 +11,8 @@ use crate::support::database;
 const FILES: &[(&str, &[&str])] = &[
     ("authorization_requests", authorization_requests::STATEMENTS),
     ("client_assertion_jtis", client_assertion_jtis::STATEMENTS),
+    ("access_tokens", access_tokens::STATEMENTS),
+    ("authorization_codes", authorization_codes::STATEMENTS),
     ("clients", clients::STATEMENTS),
     ("consents", consents::STATEMENTS),
     ("events", events::STATEMENTS),
@@ -20,6 +22,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("revisions", revisions::STATEMENTS),
     ("sessions", sessions::STATEMENTS),
     ("users", users::STATEMENTS),
+    ("token_families", token_families::STATEMENTS),
 ];
 
 #[tokio::test]

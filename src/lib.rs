@@ -9,5 +9,6 @@ pub mod http;
 pub mod jose;
 pub mod mail;
 pub mod oauth;
+pub mod password;
 pub mod random;
 pub mod storage;

@@ -10,6 +10,7 @@ pub mod email;
 pub mod grant;
 pub mod ids;
 pub mod mac;
+pub mod password;
 pub mod refresh_token;
 pub mod resource;
 pub mod secret;

@@ -3,5 +3,7 @@
 pub mod clients;
 pub mod demo;
 pub mod keys;
+pub mod limits;
+pub mod provider;
 pub mod registry;
 pub mod resources;

@@ -10,7 +10,8 @@ use super::{Execute, StorageError};
 use crate::domain::browser_session::BrowserSession;
 use crate::domain::email::EmailKey;
 use crate::domain::ids::SessionId;
-use crate::domain::secret::{Secret, TokenHash};
+use crate::domain::password::PasswordHash;
+use crate::domain::secret::TokenHash;
 use crate::domain::user::User;
 
 const BEGIN: &str = concat!(
@@ -94,7 +95,7 @@ pub struct Attempt<'a> {
 #[derive(Debug)]
 pub struct Reserved {
     /// The user and the password's hash, if there is such an account.
-    pub user: Option<(User, Option<Secret>)>,
+    pub user: Option<(User, Option<PasswordHash>)>,
     /// The bucket that the attempt was taken from.
     pub bucket: Bucket,
 }
@@ -158,7 +159,7 @@ pub async fn begin(
     let user = known.map(|_| users::read(&row)).transpose()?;
     let hash: Option<String> = row.get("password_hash");
     Ok(Reserved {
-        user: user.map(|user| (user, hash.map(Secret::new))),
+        user: user.map(|user| (user, hash.map(PasswordHash::from_stored))),
         bucket,
     })
 }
@@ -189,7 +190,7 @@ pub struct Login<'a> {
     /// When the device token ends.
     pub device_expires_at: DateTime<Utc>,
     /// The hash with the present parameters, if the stored one has others.
-    pub new_hash: Option<&'a Secret>,
+    pub new_hash: Option<&'a PasswordHash>,
 }
 
 /// Begins or renews the session, gives the attempt back and remembers the browser. Says whether it did: not if
@@ -202,7 +203,7 @@ pub async fn complete(db: &impl Execute, login: &Login<'_>) -> Result<bool, Stor
     let replaces = login.replaces.as_ref().map(SessionId::as_uuid);
     let known_device = login.bucket.device().map(|hash| &hash[..]);
     let new_device = login.new_device.as_ref().map(|hash| &hash.as_bytes()[..]);
-    let new_hash = login.new_hash.map(Secret::expose);
+    let new_hash = login.new_hash.map(PasswordHash::as_str);
     let params = [
         (session.id.as_uuid() as _, Type::UUID),
         (session.user_id.as_uuid() as _, Type::UUID),

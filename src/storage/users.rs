@@ -8,7 +8,7 @@ use tokio_postgres::types::{Json, Type};
 use super::{Execute, StorageError};
 use crate::domain::email::{EmailAddress, EmailKey};
 use crate::domain::ids::UserId;
-use crate::domain::secret::Secret;
+use crate::domain::password::PasswordHash;
 use crate::domain::user::{Profile, User};
 
 /// The columns that make a [`User`], under the names that [`read`] expects; `u` is the table.
@@ -34,7 +34,7 @@ pub struct NewUser<'a> {
     /// Further standard claims.
     pub profile: &'a Profile,
     /// The password's hash; `None`: no password opens the account.
-    pub password_hash: Option<&'a Secret>,
+    pub password_hash: Option<&'a PasswordHash>,
 }
 
 /// What became of a new user.
@@ -105,7 +105,7 @@ pub async fn insert(
         (&user.email_verified as _, Type::BOOL),
         (&user.name as _, Type::TEXT),
         (&Json(user.profile.as_map()) as _, Type::JSONB),
-        (&user.password_hash.map(Secret::expose) as _, Type::TEXT),
+        (&user.password_hash.map(PasswordHash::as_str) as _, Type::TEXT),
         (&now as _, Type::TIMESTAMPTZ),
     ];
     Ok(match db.execute(INSERT, &params).await? {
@@ -150,12 +150,12 @@ pub async fn list(db: &impl Execute, after: UserId, limit: i64) -> Result<Vec<Us
 pub async fn set_password(
     db: &impl Execute,
     id: UserId,
-    hash: &Secret,
+    hash: &PasswordHash,
     now: DateTime<Utc>,
 ) -> Result<bool, StorageError> {
     let params = [
         (id.as_uuid() as _, Type::UUID),
-        (&hash.expose() as _, Type::TEXT),
+        (&hash.as_str() as _, Type::TEXT),
         (&now as _, Type::TIMESTAMPTZ),
     ];
     Ok(db.execute(SET_PASSWORD, &params).await? > 0)

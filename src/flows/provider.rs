@@ -1,0 +1,171 @@
+//! The ports: everything that a flow needs from below, in one struct. `server.rs` makes one a process, a test
+//! one a test; nothing is global.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Mutex;
+
+use super::keys::{self, KeysError, LoadedKeys};
+use super::limits::Limits;
+use super::registry::Registry;
+use crate::clock::Clock;
+use crate::domain::browser_session::SessionPolicy;
+use crate::domain::refresh_token::RefreshPolicy;
+use crate::jose::wrap::MasterKey;
+use crate::password::Hasher;
+use crate::random::Random;
+use crate::storage::{self, Db, StorageError};
+
+/// What the operator decided, as the flows need it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The `iss` of everything.
+    pub issuer: String,
+    /// What the provider calls itself; nobody should have it as a password.
+    pub brand: String,
+    /// The life of an access token, in whole seconds.
+    pub access_token_ttl: TimeDelta,
+    /// The life of an ID token, in whole seconds.
+    pub id_token_ttl: TimeDelta,
+    /// The life of an authorization code.
+    pub authorization_code_ttl: TimeDelta,
+    /// The lives of refresh tokens.
+    pub refresh: RefreshPolicy,
+    /// The lives of browser sessions.
+    pub sessions: SessionPolicy,
+    /// Whether strangers may sign up.
+    pub signup: bool,
+    /// Whether an account must have proven its address before it is of use.
+    pub require_verified_email: bool,
+    /// The least zxcvbn score of a new password, 0 to 4.
+    pub min_strength: u8,
+    /// Whether anybody is ever told to wait.
+    pub rate_limits: bool,
+}
+
+impl Settings {
+    /// The life of the longest-lived token that the signing keys sign.
+    pub fn longest_lifetime(&self) -> TimeDelta {
+        self.access_token_ttl.max(self.id_token_ttl)
+    }
+
+    /// An address of ours: the issuer and `path`, which begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+}
+
+/// The provider, as the flows see it.
+#[derive(Debug)]
+pub struct Provider {
+    /// What the operator decided.
+    pub settings: Settings,
+    /// The database.
+    pub db: Db,
+    /// Clients and resources.
+    pub registry: Registry,
+    /// What hashes passwords.
+    pub passwords: Hasher,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// What one address may do, as far as this node has seen.
+    pub limits: Limits,
+    keys: ArcSwap<LoadedKeys>,
+    masters: Vec<MasterKey>,
+    /// One reload of the keys at a time; a second that waited for the first has nothing left to do.
+    reloading: Mutex<()>,
+}
+
+/// What a provider is made of, with the keys still in the database.
+#[derive(Debug)]
+pub struct Parts {
+    /// What the operator decided.
+    pub settings: Settings,
+    /// The database.
+    pub db: Db,
+    /// Clients and resources.
+    pub registry: Registry,
+    /// What hashes passwords.
+    pub passwords: Hasher,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// The keys that open the others; new ones are wrapped with the first.
+    pub masters: Vec<MasterKey>,
+}
+
+impl Provider {
+    /// A provider with its keys loaded; those of a new issuer are made.
+    ///
+    /// # Errors
+    /// When the keys cannot be made, read or opened.
+    pub async fn open(parts: Parts) -> Result<Self, KeysError> {
+        let Parts {
+            settings,
+            db,
+            registry,
+            passwords,
+            clock,
+            random,
+            masters,
+        } = parts;
+        keys::ensure_first_keys(&db, &masters, &*clock, &*random).await?;
+        let loaded = keys::load(&db, &masters, settings.longest_lifetime(), clock.now()).await?;
+        Ok(Self {
+            settings,
+            db,
+            registry,
+            passwords,
+            clock,
+            random,
+            limits: Limits::default(),
+            keys: ArcSwap::from_pointee(loaded),
+            masters,
+            reloading: Mutex::new(()),
+        })
+    }
+
+    /// The present moment. Read once a request and passed on.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The keys as last loaded.
+    pub fn keys(&self) -> Guard<Arc<LoadedKeys>> {
+        self.keys.load()
+    }
+
+    /// Follows the database: clients, resources and keys are read again if they have changed.
+    ///
+    /// # Errors
+    /// When the database does not answer, or its keys cannot be opened; what was loaded stays.
+    pub async fn reload(&self) -> Result<(), ReloadError> {
+        let _one = self.reloading.lock().await;
+        let asked = std::time::Instant::now();
+        let revisions = storage::revisions::find(&self.db).await?;
+        self.registry.follow(&self.db, revisions.registry, asked).await?;
+        if self.keys().revision != revisions.keys {
+            let lifetime = self.settings.longest_lifetime();
+            let loaded = keys::load(&self.db, &self.masters, lifetime, self.now()).await?;
+            tracing::info!(keys.revision = loaded.revision, "the keys were read again");
+            self.keys.store(Arc::new(loaded));
+        }
+        Ok(())
+    }
+}
+
+/// Why a reload failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The database did not answer.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+}

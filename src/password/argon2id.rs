@@ -1,0 +1,256 @@
+//! Argon2 (RFC 9106): new hashes are argon2id version 0x13, stored ones may be of any variant and version
+//! within [`HashParams::MOST`].
+
+use std::collections::TryReserveError;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq;
+
+use super::pool::Counters;
+use super::{HashParams, Verification};
+use crate::domain::password::{Password, PasswordHash};
+
+/// The bytes of a new hash.
+const OUTPUT: usize = 32;
+
+/// How passwords are hashed at present.
+#[derive(Clone)]
+pub(super) struct Argon2id {
+    present: Params,
+}
+
+impl Argon2id {
+    /// `None` if the parameters are out of their bounds.
+    pub(super) fn new(params: HashParams) -> Option<Self> {
+        let HashParams {
+            memory_kib,
+            iterations,
+            parallelism,
+        } = params;
+        let present = Params::new(memory_kib, iterations, parallelism, Some(OUTPUT)).ok()?;
+        is_within_bounds(&present).then_some(Self { present })
+    }
+
+    /// The working memory that a present hash takes, in blocks of 1 KiB.
+    pub(super) const fn block_count(&self) -> usize {
+        self.present.block_count()
+    }
+
+    pub(super) fn hash(
+        &self,
+        memory: &mut Memory,
+        password: &Password,
+        salt: &[u8],
+    ) -> Result<PasswordHash, OutOfMemory> {
+        let mut output = [0; OUTPUT];
+        memory.derive(&self.argon2(), password, salt, &mut output)?;
+        let hash = phc::PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&self.present).expect("three numbers fit"),
+            salt: Some(Salt::new(salt).expect("16 bytes are a salt")),
+            hash: Some(Output::new(&output).expect("32 bytes are an output")),
+        };
+        Ok(PasswordHash::from_stored(hash.to_string()))
+    }
+
+    pub(super) fn verify(
+        &self,
+        memory: &mut Memory,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+    ) -> Result<Verification, OutOfMemory> {
+        let stored = stored.and_then(|hash| {
+            Stored::read(hash)
+                .inspect_err(|error| tracing::error!(%error, "a stored password hash cannot be verified"))
+                .ok()
+        });
+        let Some(stored) = stored else {
+            // As much work as for a hash of today, so that the time does not tell who has an account.
+            let mut output = [0; OUTPUT];
+            memory.derive(&self.argon2(), password, &[0; 16], &mut output)?;
+            return Ok(Verification::Wrong);
+        };
+        let mut buffer = [0; Output::MAX_LENGTH];
+        let output = &mut buffer[..stored.output.len()];
+        memory.derive(&stored.argon2(), password, &stored.salt, output)?;
+        Ok(if bool::from(output.ct_eq(stored.output.as_bytes())) {
+            Verification::Right {
+                outdated: stored.algorithm != Algorithm::Argon2id
+                    || stored.version != Version::V0x13
+                    || stored.params != self.present,
+            }
+        } else {
+            Verification::Wrong
+        })
+    }
+
+    fn argon2(&self) -> Argon2<'static> {
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.present.clone())
+    }
+}
+
+/// A stored hash that can be verified.
+struct Stored {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    salt: Salt,
+    output: Output,
+}
+
+impl Stored {
+    fn read(hash: &PasswordHash) -> Result<Self, Unusable> {
+        let hash = phc::PasswordHash::new(hash.as_str()).map_err(|_| Unusable::Foreign)?;
+        let algorithm = Algorithm::new(hash.algorithm).map_err(|_| Unusable::Foreign)?;
+        // The format had no version field before there was a second version.
+        let version = hash.version.unwrap_or(Version::V0x10.into());
+        let version = Version::try_from(version).map_err(|_| Unusable::Foreign)?;
+        let params = Params::try_from(&hash).map_err(|_| Unusable::Foreign)?;
+        if !is_within_bounds(&params) {
+            return Err(Unusable::Unaffordable {
+                memory_kib: params.m_cost(),
+                iterations: params.t_cost(),
+                parallelism: params.p_cost(),
+            });
+        }
+        let (Some(salt), Some(output)) = (hash.salt, hash.hash) else {
+            return Err(Unusable::Foreign);
+        };
+        Ok(Self {
+            algorithm,
+            version,
+            params,
+            salt,
+            output,
+        })
+    }
+
+    fn argon2(&self) -> Argon2<'static> {
+        Argon2::new(self.algorithm, self.version, self.params.clone())
+    }
+}
+
+/// Why a stored hash is not verified. Nothing of the hash is in the text.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("it is no Argon2 hash in the PHC format")]
+    Foreign,
+    #[error("m={memory_kib},t={iterations},p={parallelism} is beyond what is verified")]
+    Unaffordable {
+        memory_kib: u32,
+        iterations: u32,
+        parallelism: u32,
+    },
+}
+
+/// A stored string names its own cost: `m=4194304` would take 4 GiB of whoever verifies it.
+const fn is_within_bounds(params: &Params) -> bool {
+    params.m_cost() <= HashParams::MOST.memory_kib
+        && params.t_cost() <= HashParams::MOST.iterations
+        && params.p_cost() <= HashParams::MOST.parallelism
+}
+
+/// The working memory of one thread, made when it is first used and used again for every hash: taking it from
+/// the system anew costs up to a third of the time of a hash. It is not wiped in between; the next hash
+/// overwrites it.
+pub(super) struct Memory {
+    blocks: Vec<Block>,
+    kept: usize,
+    counters: Arc<Counters>,
+}
+
+impl Memory {
+    pub(super) const fn new(kept_blocks: usize, counters: Arc<Counters>) -> Self {
+        Self {
+            blocks: Vec::new(),
+            kept: kept_blocks,
+            counters,
+        }
+    }
+
+    fn derive(
+        &mut self,
+        argon2: &Argon2<'_>,
+        password: &Password,
+        salt: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), OutOfMemory> {
+        let wanted = argon2.params().block_count().max(self.kept);
+        if let Some(missing) = wanted.checked_sub(self.blocks.len()) {
+            self.blocks.try_reserve_exact(missing)?;
+            self.blocks.resize(wanted, Block::new());
+        }
+        let started = Instant::now();
+        argon2
+            .hash_password_into_with_memory(password.expose().as_bytes(), salt, output, &mut self.blocks)
+            .expect("salt and output have lengths that the format allows, and the memory suffices");
+        metrics::histogram!("signet_password_hash_seconds").record(started.elapsed());
+        let filled = u64::from(argon2.params().m_cost()) * u64::from(argon2.params().t_cost());
+        self.counters.hashes.fetch_add(1, Ordering::Relaxed);
+        self.counters.filled_kib.fetch_add(filled, Ordering::Relaxed);
+        if self.blocks.len() > self.kept {
+            // A hash of costlier days. It is replaced at this login, so its memory is not wanted again soon.
+            self.blocks.truncate(self.kept);
+            self.blocks.shrink_to_fit();
+        }
+        Ok(())
+    }
+
+    /// What is held, in blocks of 1 KiB.
+    #[cfg(test)]
+    pub(super) const fn held_blocks(&self) -> usize {
+        self.blocks.capacity()
+    }
+}
+
+/// The system gave no memory to hash in.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no memory to hash in")]
+pub(super) struct OutOfMemory(#[from] TryReserveError);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PHC: &str = "\\$argon2(i|d|id)(\\$v=(16|19|[0-9]{1,3}))?\\$m=[0-9]{1,11},t=[0-9]{1,11},p=[0-9]{1,9}\\$[A-Za-z0-9+/]{0,70}\\$[A-Za-z0-9+/]{0,90}";
+
+    proptest! {
+        /// What the database holds may have been written by others.
+        #[test]
+        fn a_stored_text_is_refused_or_affordable(text in prop_oneof!["\\PC{0,60}", PHC]) {
+            if let Ok(stored) = Stored::read(&PasswordHash::from_stored(text)) {
+                prop_assert!(is_within_bounds(&stored.params));
+                prop_assert!(stored.salt.len() >= argon2::MIN_SALT_LEN);
+                prop_assert!(stored.output.len() >= Params::MIN_OUTPUT_LEN);
+            }
+        }
+    }
+
+    #[test]
+    fn why_a_hash_is_refused_tells_nothing_of_it() {
+        let told = |text: &str| {
+            Stored::read(&PasswordHash::from_stored(text))
+                .err()
+                .map(|error| error.to_string())
+        };
+        assert_eq!(
+            told("$argon2id$v=19$m=1048577,t=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEg").as_deref(),
+            Some("m=1048577,t=1,p=1 is beyond what is verified")
+        );
+        assert_eq!(
+            told("$2b$12$EixZaYVK1fsbw1ZfbX3OXe").as_deref(),
+            Some("it is no Argon2 hash in the PHC format")
+        );
+        assert_eq!(
+            told("$argon2id$v=19$m=1048576,t=64,p=16$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEg"),
+            None
+        );
+    }
+}

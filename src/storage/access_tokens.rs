@@ -98,9 +98,9 @@ pub async fn status(
     }))))
 }
 
-const DELETE_EXPIRED: &str = "DELETE FROM revoked_access_tokens WHERE jti IN (
+const DELETE_EXPIRED: &str = "DELETE FROM revoked_access_tokens WHERE jti = ANY (ARRAY(
     SELECT jti FROM revoked_access_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
-    FOR UPDATE SKIP LOCKED)";
+    FOR UPDATE SKIP LOCKED))";
 
 /// Sweeps at most `limit` revocations of tokens that expired before `before`. The clocks of nodes differ, so
 /// `before` lies some minutes back.

@@ -233,9 +233,9 @@ pub async fn redeem(
 }
 
 // By the index on codes that were not redeemed: it has nothing but what this statement may delete.
-const DELETE_EXPIRED: &str = "DELETE FROM authorization_codes WHERE code_hash IN (
+const DELETE_EXPIRED: &str = "DELETE FROM authorization_codes WHERE code_hash = ANY (ARRAY(
     SELECT code_hash FROM authorization_codes WHERE redeemed_at IS NULL AND expires_at < $1
-    ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+    ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
 
 /// Sweeps at most `limit` codes that expired before `before` without being redeemed.
 ///

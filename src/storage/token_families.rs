@@ -319,10 +319,10 @@ pub async fn end_of_user(
 
 // The codes go with their families: see authorization_codes::delete_expired.
 const DELETE_EXPIRED: &str = "WITH gone AS (
-    DELETE FROM token_families WHERE id IN (
-        SELECT id FROM token_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    DELETE FROM token_families WHERE id = ANY (ARRAY(
+        SELECT id FROM token_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING id),
-codes AS (DELETE FROM authorization_codes WHERE family_id IN (SELECT id FROM gone))
+codes AS (DELETE FROM authorization_codes WHERE family_id = ANY (ARRAY(SELECT id FROM gone)))
 SELECT count(*) AS deleted FROM gone";
 
 /// Sweeps at most `limit` families that expired before `before`, with the codes that made them, and says how

@@ -3,5 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access_tokens;
+mod authorization_codes;
 mod keys;
+mod refresh_families;
 mod storage;

@@ -2,5 +2,6 @@
 
 pub mod cluster;
 pub mod database;
+pub mod grants;
 
 pub use database::database;

@@ -1,9 +1,14 @@
 //! What the protocols say. Knows no HTTP, no SQL and no cryptographic library; owns transactions.
 
+pub mod client_auth;
 pub mod clients;
 pub mod demo;
+pub mod issue;
 pub mod keys;
 pub mod limits;
 pub mod provider;
+pub mod refusal;
 pub mod registry;
 pub mod resources;
+pub mod targets;
+pub mod token;

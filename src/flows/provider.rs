@@ -1,7 +1,8 @@
 //! The ports: everything that a flow needs from below, in one struct. `server.rs` makes one a process, a test
 //! one a test; nothing is global.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -76,8 +77,9 @@ pub struct Provider {
     pub limits: Limits,
     keys: ArcSwap<LoadedKeys>,
     masters: Vec<MasterKey>,
-    /// One reload of the keys at a time; a second that waited for the first has nothing left to do.
+    /// One reload at a time; when the last for an unknown key was.
     reloading: Mutex<()>,
+    unknown_key_at: std::sync::Mutex<Option<Instant>>,
 }
 
 /// What a provider is made of, with the keys still in the database.
@@ -127,6 +129,7 @@ impl Provider {
             keys: ArcSwap::from_pointee(loaded),
             masters,
             reloading: Mutex::new(()),
+            unknown_key_at: std::sync::Mutex::new(None),
         })
     }
 
@@ -146,7 +149,7 @@ impl Provider {
     /// When the database does not answer, or its keys cannot be opened; what was loaded stays.
     pub async fn reload(&self) -> Result<(), ReloadError> {
         let _one = self.reloading.lock().await;
-        let asked = std::time::Instant::now();
+        let asked = Instant::now();
         let revisions = storage::revisions::find(&self.db).await?;
         self.registry.follow(&self.db, revisions.registry, asked).await?;
         if self.keys().revision != revisions.keys {
@@ -157,7 +160,28 @@ impl Provider {
         }
         Ok(())
     }
+
+    /// [`reload`](Self::reload) because a peer named a key version that is not loaded: once a second at most,
+    /// and whether it helped shows when the key is looked for again.
+    pub async fn reload_for_unknown_key(&self) {
+        {
+            let mut last = self.unknown_key_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.is_some_and(|last| last.elapsed() < UNKNOWN_KEY_INTERVAL) {
+                return;
+            }
+            *last = Some(Instant::now());
+        }
+        if let Err(error) = self.reload().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the keys could not be read again"
+            );
+        }
+    }
 }
+
+/// How often an unknown key version may cause a reload: anyone can write a token that names one.
+const UNKNOWN_KEY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Why a reload failed.
 #[derive(Debug, thiserror::Error)]

@@ -73,7 +73,7 @@ pub struct Presented<'a> {
 pub struct NewFamily {
     /// Whether a refresh makes a new token.
     pub rotates: bool,
-    /// Whether it survives the end of its session.
+    /// Whether it survives the end of its session, if `offline_access` was granted.
     pub offline: bool,
     /// The version of the MAC key that makes its first token.
     pub head_kv: i32,
@@ -172,7 +172,7 @@ family AS (
     INSERT INTO token_families (id, user_id, client_id, session_id, epoch, scopes, resources, claims, auth_time, \
         acr, amr, rotates, offline, head, head_kv, created_at, expires_at, idle_expires_at)
     SELECT family_id, user_id, client_id, session_id, epoch, scopes, resources, claims, auth_time, \
-        acr, amr, $6, $7, $8, $9, $5, $10, $11 FROM spent
+        acr, amr, $6, $7 AND 'offline_access' = ANY(scopes), $8, $9, $5, $10, $11 FROM spent
     RETURNING offline)
 SELECT * FROM spent, family"
 );

@@ -56,9 +56,12 @@ async fn a_code_gives_back_all_that_was_stored_with_it_and_makes_its_family() {
         assert_eq!(grant.user.email, "Ada@example.com");
         assert_eq!(grant.user.name, "Ada");
         assert!(grant.user.email_verified && grant.offline);
-        assert_eq!(grant.user.profile, serde_json::json!({"locale": "en"}));
+        assert_eq!(
+            serde_json::json!(grant.user.profile.as_map()),
+            serde_json::json!({"locale": "en"})
+        );
         assert_eq!(grant.user.updated_at, start());
-        assert_eq!(grant.scopes.to_string(), "openid email");
+        assert_eq!(grant.scopes.to_string(), "openid email offline_access");
         assert_eq!(grant.resources, ["https://api.example"]);
         assert_eq!(grant.claims, Some(claims()));
         assert_eq!(grant.nonce.as_deref(), Some("n-0S6"));

@@ -113,7 +113,7 @@ async fn a_refresh_gives_what_the_code_gave_and_a_retry_the_key_version_of_its_h
             };
             assert_eq!(outcome.expect("asked"), expected);
         }
-        assert_eq!(live.grant.scopes.to_string(), "openid email");
+        assert_eq!(live.grant.scopes.to_string(), "openid email offline_access");
         assert_eq!(live.grant.nonce, None);
     }
 }

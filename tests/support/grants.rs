@@ -145,7 +145,7 @@ impl Granter {
                 redirect_uri: REDIRECT_URI,
                 code_challenge: challenge,
                 nonce: Some("n-0S6"),
-                scopes: &ScopeSet::parse("openid email").expect("scopes"),
+                scopes: &ScopeSet::parse("openid email offline_access").expect("scopes"),
                 resources: &["https://api.example".to_owned()],
                 claims: Some(&claims()),
                 auth_time: at(-5),

@@ -1,0 +1,209 @@
+//! The only mint: whatever path leads to tokens ends here. Who may have them was decided before, in the
+//! statement that spent the code or the refresh token, or by the client's own authentication.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::provider::Provider;
+use super::refusal::{BROKEN, Refusal};
+use crate::domain::client::Client;
+use crate::domain::grant::Grant;
+use crate::domain::ids::TokenId;
+use crate::domain::secret::Secret;
+use crate::domain::user::{self, ClaimsPlace};
+use crate::jose::claims::{AccessTokenClaims, Audience, IdTokenClaims, UserClaims, at_hash};
+use crate::jose::{SignError, TokenType};
+use crate::oauth::error_code::ErrorCode;
+use crate::oauth::scope::ScopeSet;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
+
+/// A successful token response (RFC 6749 §5.1).
+#[derive(Debug)]
+pub struct Tokens {
+    /// The access token.
+    pub access_token: Secret,
+    /// Its life.
+    pub expires_in: TimeDelta,
+    /// What it is good for.
+    pub scope: ScopeSet,
+    /// The ID token, where `openid` was granted.
+    pub id_token: Option<Secret>,
+    /// The refresh token, if there is one.
+    pub refresh_token: Option<Secret>,
+}
+
+/// What an access token is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The API; `None`: nothing but the provider itself.
+    pub resource: Option<&'a str>,
+    /// What it may do there.
+    pub scope: &'a ScopeSet,
+}
+
+/// Why no token was made.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// No key of the wanted algorithm signs.
+    #[error("no {} key signs at present", .0.as_str())]
+    NoKey(SigningAlgorithm),
+    /// The signature failed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+impl Refusal for IssueError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoKey(_) | Self::Sign(_) => ErrorCode::ServerError,
+        }
+    }
+
+    fn description(&self) -> &'static str {
+        BROKEN
+    }
+}
+
+/// The tokens of a user's grant. The refresh token was made by the caller, who knows its serial.
+///
+/// # Errors
+/// When nothing can be signed.
+pub fn for_grant(
+    provider: &Provider,
+    client: &Client,
+    grant: &Grant,
+    target: Target<'_>,
+    refresh_token: Option<Secret>,
+    now: DateTime<Utc>,
+) -> Result<Tokens, IssueError> {
+    let issuer = &provider.settings.issuer;
+    let subject = grant.user.id.to_string();
+    let openid = target.scope.contains("openid");
+    let claims = AccessTokenClaims {
+        sid: Some(grant.session),
+        gid: Some(grant.family),
+        auth_time: Some(grant.auth_time.timestamp()),
+        acr: Some(grant.acr.clone()),
+        amr: grant.amr.clone(),
+        ..access_claims(provider, client, subject.clone(), target, openid, now)
+    };
+    let access_token = sign(
+        provider,
+        SigningAlgorithm::EdDsa,
+        TokenType::AccessToken,
+        &claims,
+        now,
+    )?;
+    let id_token = if openid {
+        let algorithm = client.metadata.id_token_signed_response_alg;
+        let told = user::claims(
+            &grant.user,
+            &grant.scopes,
+            grant.claims.as_ref(),
+            ClaimsPlace::IdToken,
+        );
+        let claims = IdTokenClaims {
+            iss: issuer.clone(),
+            sub: subject,
+            aud: Audience::one(client.id.as_str()),
+            exp: (now + provider.settings.id_token_ttl).timestamp(),
+            iat: now.timestamp(),
+            auth_time: Some(grant.auth_time.timestamp()),
+            nonce: grant.nonce.clone(),
+            at_hash: Some(at_hash(algorithm, &access_token)),
+            acr: Some(grant.acr.clone()),
+            amr: grant.amr.clone(),
+            sid: Some(grant.session),
+            azp: Some(client.id.clone()),
+            user: UserClaims::new(told),
+        };
+        Some(Secret::new(sign(
+            provider,
+            algorithm,
+            TokenType::IdToken,
+            &claims,
+            now,
+        )?))
+    } else {
+        None
+    };
+    Ok(Tokens {
+        access_token: Secret::new(access_token),
+        expires_in: provider.settings.access_token_ttl,
+        scope: target.scope.clone(),
+        id_token,
+        refresh_token,
+    })
+}
+
+/// The token of a client that asks for itself: `sub` is the client (RFC 9068 §2.2).
+///
+/// # Errors
+/// When nothing can be signed.
+pub fn for_client(
+    provider: &Provider,
+    client: &Client,
+    target: Target<'_>,
+    now: DateTime<Utc>,
+) -> Result<Tokens, IssueError> {
+    let claims = access_claims(provider, client, client.id.to_string(), target, false, now);
+    let access_token = sign(
+        provider,
+        SigningAlgorithm::EdDsa,
+        TokenType::AccessToken,
+        &claims,
+        now,
+    )?;
+    Ok(Tokens {
+        access_token: Secret::new(access_token),
+        expires_in: provider.settings.access_token_ttl,
+        scope: target.scope.clone(),
+        id_token: None,
+        refresh_token: None,
+    })
+}
+
+/// The claims that every access token has. Userinfo asks for the issuer in `aud`.
+fn access_claims(
+    provider: &Provider,
+    client: &Client,
+    subject: String,
+    target: Target<'_>,
+    openid: bool,
+    now: DateTime<Utc>,
+) -> AccessTokenClaims {
+    let issuer = &provider.settings.issuer;
+    let aud = match target.resource {
+        Some(resource) if openid => {
+            Audience::several(vec![resource.to_owned(), issuer.clone()]).expect("two audiences are several")
+        }
+        Some(resource) => Audience::one(resource),
+        None => Audience::one(issuer.clone()),
+    };
+    AccessTokenClaims {
+        iss: issuer.clone(),
+        sub: subject,
+        aud,
+        exp: (now + provider.settings.access_token_ttl).timestamp(),
+        iat: now.timestamp(),
+        jti: TokenId::generate(&*provider.random),
+        client_id: client.id.clone(),
+        scope: target.scope.to_string(),
+        sid: None,
+        gid: None,
+        auth_time: None,
+        acr: None,
+        amr: Vec::new(),
+    }
+}
+
+fn sign(
+    provider: &Provider,
+    algorithm: SigningAlgorithm,
+    typ: TokenType,
+    claims: &impl serde::Serialize,
+    now: DateTime<Utc>,
+) -> Result<String, IssueError> {
+    let keys = provider.keys();
+    let key = keys.ring.signing_key(algorithm, now);
+    Ok(key.ok_or(IssueError::NoKey(algorithm))?.sign(typ, claims)?)
+}

@@ -1,14 +1,19 @@
 //! What the protocols say. Knows no HTTP, no SQL and no cryptographic library; owns transactions.
 
+pub mod authorize;
 pub mod client_auth;
 pub mod clients;
+pub mod consent;
 pub mod demo;
 pub mod issue;
 pub mod keys;
 pub mod limits;
+pub mod login;
 pub mod provider;
 pub mod refusal;
 pub mod registry;
 pub mod resources;
+pub mod sessions;
+pub mod signup;
 pub mod targets;
 pub mod token;

@@ -1,0 +1,95 @@
+//! The session in front of a browser, and what its user may do with their sessions.
+
+use chrono::{DateTime, Utc};
+
+use super::provider::Provider;
+use crate::domain::browser_session::BrowserSession;
+use crate::domain::ids::SessionId;
+use crate::domain::user::User;
+use crate::storage::sessions::EndReason;
+use crate::storage::{self, StorageError};
+
+/// How many sessions the account page lists.
+const LISTED: i64 = 100;
+
+/// A live session and its user.
+#[derive(Debug, Clone)]
+pub struct Present {
+    /// The session.
+    pub session: BrowserSession,
+    /// The user.
+    pub user: User,
+    /// Whether this use moved the idle expiry, so that the cookie is worth sending again.
+    pub renewed: bool,
+}
+
+/// The session of this id, if it lives. Its use is written down, once a minute at most.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn present(
+    provider: &Provider,
+    id: SessionId,
+    now: DateTime<Utc>,
+) -> Result<Option<Present>, StorageError> {
+    let Some((session, user)) = storage::sessions::find_live(&provider.db, id, now).await? else {
+        return Ok(None);
+    };
+    let renewed = session.is_due_for_touch(now);
+    if renewed {
+        let idle_expires_at = now + provider.settings.sessions.idle_ttl;
+        storage::sessions::touch(&provider.db, id, now, idle_expires_at).await?;
+    }
+    Ok(Some(Present {
+        session,
+        user,
+        renewed,
+    }))
+}
+
+/// The live sessions of the user, last used first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    provider: &Provider,
+    present: &Present,
+    now: DateTime<Utc>,
+) -> Result<Vec<BrowserSession>, StorageError> {
+    storage::sessions::list_live_of_user(&provider.db, present.user.id, now, LISTED).await
+}
+
+/// Ends one session of the user. Says whether it was theirs and still going on.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn revoke(
+    provider: &Provider,
+    present: &Present,
+    id: SessionId,
+    now: DateTime<Utc>,
+) -> Result<bool, StorageError> {
+    let owner = Some(present.user.id);
+    storage::sessions::end(&provider.db, id, owner, EndReason::Revoked, now).await
+}
+
+/// Ends all sessions of the user but this one, and says how many.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn revoke_others(
+    provider: &Provider,
+    present: &Present,
+    now: DateTime<Utc>,
+) -> Result<u64, StorageError> {
+    storage::sessions::end_others(&provider.db, present.user.id, present.session.id, now).await
+}
+
+/// Logs out: ends the session, and the families that it gave without `offline_access`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn log_out(provider: &Provider, id: SessionId, now: DateTime<Utc>) -> Result<(), StorageError> {
+    storage::sessions::end(&provider.db, id, None, EndReason::Logout, now).await?;
+    Ok(())
+}

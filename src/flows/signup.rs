@@ -1,0 +1,198 @@
+//! Signing up with a password.
+
+use chrono::{DateTime, Utc};
+
+use super::limits::{Limit, Source, TooMany};
+use super::login::{Browser, DEVICE_LIFETIME, LoggedIn, new_session, salt};
+use super::provider::Provider;
+use crate::domain::email::{EmailAddress, InvalidEmail};
+use crate::domain::ids::UserId;
+use crate::domain::password::{Password, PasswordRule};
+use crate::domain::secret::{PlainToken, TokenKind};
+use crate::domain::user::{Profile, User, parse_name};
+use crate::password::{Busy, Hasher, Strength};
+use crate::storage::users::{Insertion, NewUser};
+use crate::storage::{self, StorageError};
+
+/// What was typed.
+#[derive(Debug)]
+pub struct Form<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The address.
+    pub email: &'a str,
+    /// The password.
+    pub password: &'a crate::domain::secret::Secret,
+}
+
+/// What became of a signup.
+#[derive(Debug)]
+pub enum SignupOutcome {
+    /// The account is there, and its user is in.
+    SignedUp(LoggedIn),
+    /// The account is there, but of no use before its address is proven.
+    MustVerify,
+    /// Something typed must be mended.
+    Refused(Faults),
+}
+
+/// What must be mended, field by field.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// The name is empty, too long, or no text.
+    pub name: bool,
+    /// What is wrong with the address.
+    pub email: Option<EmailFault>,
+    /// What is wrong with the password.
+    pub password: Option<PasswordFault>,
+}
+
+/// What is wrong with an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmailFault {
+    /// It is none.
+    Invalid,
+    /// Another account has it.
+    Taken,
+}
+
+/// What is wrong with a new password.
+#[derive(Debug)]
+pub enum PasswordFault {
+    /// Its length.
+    Rule(PasswordRule),
+    /// It can be guessed.
+    Weak(Strength),
+}
+
+/// Why a signup was not tried.
+#[derive(Debug, thiserror::Error)]
+pub enum SignupError {
+    /// The operator lets no strangers in.
+    #[error("signup is closed")]
+    Closed,
+    /// Too many accounts from here.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// Too many passwords to hash.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// The database did not answer.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Makes an account and begins a session for it.
+///
+/// # Errors
+/// When it could not be tried.
+#[tracing::instrument(name = "flows.signup", skip_all)]
+pub async fn sign_up(
+    provider: &Provider,
+    form: &Form<'_>,
+    browser: &Browser<'_>,
+    now: DateTime<Utc>,
+) -> Result<SignupOutcome, SignupError> {
+    if !provider.settings.signup {
+        return Err(SignupError::Closed);
+    }
+    let name = parse_name(form.name);
+    let email = EmailAddress::parse(form.email);
+    let known = [form.email, form.name, &provider.settings.brand];
+    let password = new_password(
+        &provider.passwords,
+        provider.settings.min_strength,
+        form.password.expose(),
+        &known,
+    )
+    .await?;
+    let (name, email, password) = match (name, email, password) {
+        (Some(name), Ok(email), Ok(password)) => (name, email, password),
+        (name, email, password) => {
+            return Ok(SignupOutcome::Refused(Faults {
+                name: name.is_none(),
+                email: email.err().map(|InvalidEmail| EmailFault::Invalid),
+                password: password.err(),
+            }));
+        }
+    };
+    let source = Source::from(browser.address);
+    if provider.settings.rate_limits {
+        provider.limits.reserve(Limit::Signups, source, now)?;
+    }
+    // Before the address is looked up, so that a taken one costs the same.
+    let hash = provider.passwords.hash(&password, salt(provider)).await;
+    let hash = hash.inspect_err(|_| provider.limits.give_back(Limit::Signups, source, now))?;
+    let user = User {
+        id: UserId::generate(&*provider.random),
+        email: email.as_str().to_owned(),
+        email_verified: false,
+        name,
+        profile: Profile::default(),
+        epoch: 0,
+        created_at: now,
+        updated_at: now,
+        last_login_at: Some(now),
+        disabled_at: None,
+    };
+    let new = NewUser {
+        id: user.id,
+        email: &email,
+        email_verified: false,
+        name: &user.name,
+        profile: &user.profile,
+        password_hash: Some(&hash),
+    };
+    let session = new_session(provider, &user, browser, now);
+    let device = PlainToken::generate(TokenKind::Device, &*provider.random);
+    let may_log_in = !provider.settings.require_verified_email;
+    let tx = provider.db.begin().await?;
+    if storage::users::insert(&tx, &new, now).await? == Insertion::EmailTaken {
+        tx.commit().await?;
+        return Ok(SignupOutcome::Refused(Faults {
+            email: Some(EmailFault::Taken),
+            ..Faults::default()
+        }));
+    }
+    if may_log_in {
+        storage::sessions::insert(&tx, &session).await?;
+        storage::logins::insert_device(&tx, device.hash(), &session, now + DEVICE_LIFETIME).await?;
+    }
+    tx.commit().await?;
+    tracing::info!(user.id = %user.id, "a user signed up");
+    metrics::counter!("signet_signups_total").increment(1);
+    if !may_log_in {
+        return Ok(SignupOutcome::MustVerify);
+    }
+    if let Some(present) = browser.present {
+        // The browser's session of before is another user's: nobody is two people at once.
+        super::sessions::log_out(provider, present.session.id, now).await?;
+    }
+    Ok(SignupOutcome::SignedUp(LoggedIn {
+        session,
+        new_device: Some(device),
+    }))
+}
+
+/// A password that may be chosen: of a fair length, and not guessable by whoever knows `known`.
+///
+/// # Errors
+/// The outer one when it could not be judged; the inner one says what is wrong with it.
+pub async fn new_password(
+    passwords: &Hasher,
+    min_strength: u8,
+    text: &str,
+    known: &[&str],
+) -> Result<Result<Password, PasswordFault>, Busy> {
+    let password = match Password::chosen(text) {
+        Ok(password) => password,
+        Err(rule) => return Ok(Err(PasswordFault::Rule(rule))),
+    };
+    if min_strength > 0 {
+        let strength = passwords.judge(&password, known).await?;
+        if strength.score < min_strength {
+            return Ok(Err(PasswordFault::Weak(strength)));
+        }
+    }
+    Ok(Ok(password))
+}

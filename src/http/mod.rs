@@ -1,3 +1,4 @@
 //! What HTTP says. Knows neither SQL nor keys.
 
 pub mod dev;
+pub mod pages;

@@ -1,0 +1,185 @@
+//! What the pages load: the style sheet, two scripts, the logo and the icon. Each address carries a hash of
+//! its content, so that an asset may be cached for ever and a new version is seen at once.
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::accent::{Accent, DARK, LIGHT, Scheme, Srgb, hex};
+
+/// The `Content-Security-Policy` of an asset that someone opens by itself: an SVG logo is a document then.
+pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+
+/// One file that a page loads. It never changes under its path, so it is served with
+/// `Cache-Control: public, max-age=31536000, immutable`.
+#[derive(Debug, Clone)]
+pub struct Asset {
+    /// Where it is served, from the issuer's root: `/assets/signet.0123456789abcdef.css`.
+    pub path: String,
+    /// The content.
+    pub bytes: Bytes,
+    /// The `Content-Type`, to be sent with `X-Content-Type-Options: nosniff`.
+    pub media_type: &'static str,
+}
+
+impl Asset {
+    fn new(name: &str, extension: &str, media_type: &'static str, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let hash: String = Sha256::digest(&bytes)[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self {
+            path: format!("/assets/{name}.{hash}.{extension}"),
+            bytes,
+            media_type,
+        }
+    }
+}
+
+/// The operator's logo, as it was read.
+#[derive(Debug, Clone)]
+pub struct Logo {
+    /// The file.
+    pub bytes: Bytes,
+    /// `image/svg+xml`, `image/png` …
+    pub media_type: &'static str,
+}
+
+/// All assets of the pages.
+#[derive(Debug)]
+pub struct Assets {
+    pub(super) style: Asset,
+    pub(super) script: Asset,
+    pub(super) form_post_script: Asset,
+    pub(super) icon: Asset,
+    pub(super) logo: Option<Asset>,
+}
+
+impl Assets {
+    pub(super) fn new(name: &str, logo: Option<Logo>, accent: Srgb) -> Self {
+        const SCRIPT: &str = "text/javascript; charset=utf-8";
+        Self {
+            style: Asset::new("signet", "css", "text/css; charset=utf-8", style_sheet(accent)),
+            script: Asset::new("signet", "js", SCRIPT, include_str!("assets/pages.js")),
+            form_post_script: Asset::new("form-post", "js", SCRIPT, include_str!("assets/form_post.js")),
+            icon: Asset::new("icon", "svg", "image/svg+xml", icon(name, accent)),
+            logo: logo
+                .map(|logo| Asset::new("logo", extension(logo.media_type), logo.media_type, logo.bytes)),
+        }
+    }
+
+    /// What is served at `path`, `None` if nothing is.
+    pub fn find(&self, path: &str) -> Option<&Asset> {
+        self.all().find(|asset| asset.path == path)
+    }
+
+    /// Every asset.
+    pub fn all(&self) -> impl Iterator<Item = &Asset> {
+        [&self.style, &self.script, &self.form_post_script, &self.icon]
+            .into_iter()
+            .chain(&self.logo)
+    }
+}
+
+/// The operator's colours, then the sheet that uses them.
+fn style_sheet(accent: Srgb) -> String {
+    format!(
+        ":root {{ {} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {} }} }}\n{}",
+        properties(accent, &LIGHT),
+        properties(accent, &DARK),
+        include_str!("assets/pages.css")
+    )
+}
+
+fn properties(chosen: Srgb, scheme: &Scheme) -> String {
+    let accent = Accent::new(chosen, scheme);
+    [
+        ("accent", accent.colour),
+        ("accent-strong", accent.strong),
+        ("on-accent", accent.on),
+        ("card", scheme.card),
+        ("note", scheme.note),
+    ]
+    .map(|(name, colour)| format!("--{name}: {};", hex(colour)))
+    .join(" ")
+}
+
+/// A tile with the provider's first letter, where there is no logo, and in the browser's tab.
+fn icon(name: &str, accent: Srgb) -> String {
+    let accent = Accent::new(accent, &LIGHT);
+    // A letter or a digit needs no escaping in XML.
+    let initial: String = name
+        .chars()
+        .find(|character| character.is_alphanumeric())
+        .map(|character| character.to_uppercase().collect())
+        .unwrap_or_default();
+    format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="{}"/><text x="16" y="22.5" text-anchor="middle" font-family="system-ui, sans-serif" font-size="18" font-weight="600" fill="{}">{initial}</text></svg>"##,
+        hex(accent.colour),
+        hex(accent.on),
+    )
+}
+
+fn extension(media_type: &str) -> &'static str {
+    match media_type {
+        "image/svg+xml" => "svg",
+        "image/png" => "png",
+        "image/jpeg" => "jpg",
+        "image/webp" => "webp",
+        "image/gif" => "gif",
+        _ => "bin",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLUE: Srgb = [0x1d, 0x4e, 0xd8];
+
+    fn assets(accent: Srgb) -> Assets {
+        let logo = Logo {
+            bytes: Bytes::from_static(b"\x89PNG"),
+            media_type: "image/png",
+        };
+        Assets::new("signet", Some(logo), accent)
+    }
+
+    #[test]
+    fn an_asset_is_found_by_its_path_alone() {
+        let assets = assets(BLUE);
+        assert_eq!(assets.all().count(), 5);
+        for asset in assets.all() {
+            let found = assets.find(&asset.path).expect("it is listed");
+            assert_eq!(found.bytes, asset.bytes);
+        }
+        assert!(assets.find("/assets/signet.css").is_none());
+    }
+
+    #[test]
+    fn a_changed_colour_has_another_address_and_the_script_the_same() {
+        let (blue, red) = (assets(BLUE), assets([200, 0, 0]));
+        assert_ne!(blue.style.path, red.style.path);
+        assert_ne!(blue.icon.path, red.icon.path);
+        assert_eq!(blue.script.path, red.script.path);
+    }
+
+    #[test]
+    fn the_style_sheet_has_the_colours_and_loads_nothing() {
+        let sheet = style_sheet(BLUE);
+        assert!(sheet.starts_with(":root { --accent: #1d4ed8;"), "{sheet}");
+        for name in ["accent", "accent-strong", "on-accent", "card", "note"] {
+            assert_eq!(sheet.matches(&format!("--{name}:")).count(), 2, "{name}");
+        }
+        for forbidden in ["url(", "@import"] {
+            assert!(!sheet.contains(forbidden), "{forbidden}");
+        }
+    }
+
+    #[test]
+    fn the_icon_takes_a_letter_and_never_markup() {
+        assert!(icon("signet", BLUE).contains(">S</text>"));
+        assert!(icon("<&\">", BLUE).contains("></text>"));
+        assert!(icon("  żółw", BLUE).contains(">Ż</text>"));
+    }
+}

@@ -1,0 +1,305 @@
+//! One of each page, every text in it the same.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::super::assets::Logo;
+use super::super::view::*;
+
+/// Breaks out of text, of attributes and of scripts, reorders what follows, and is long.
+pub(super) fn hostile() -> String {
+    format!(
+        "<script>alert(1)</script>\"'`><img src=x onerror=alert(2)>{{{{ 7*7 }}}}\u{202e}\u{0}{}",
+        "n".repeat(200)
+    )
+}
+
+pub(super) fn pages(name: &str) -> Pages {
+    let branding = Branding {
+        name: name.to_owned(),
+        logo: None,
+        accent: [0x1d, 0x4e, 0xd8],
+    };
+    Pages::new(branding, "")
+}
+
+pub(super) fn client(text: &str) -> ClientView {
+    ClientView {
+        name: text.to_owned(),
+        client_uri: Some("https://calendar.example/".to_owned()),
+        policy_uri: Some("https://calendar.example/privacy".to_owned()),
+        tos_uri: None,
+    }
+}
+
+pub(super) fn login(text: &str) -> LoginPage {
+    LoginPage {
+        action: "/login?request=1".to_owned(),
+        csrf: text.to_owned(),
+        client: Some(client(text)),
+        email: text.to_owned(),
+        notice: Some(text.to_owned().into()),
+        errors: errors(text),
+        signup_url: Some("/signup?request=1".to_owned()),
+        continue_as: Some(ContinueAs {
+            email: text.to_owned(),
+            action: "/login/continue".to_owned(),
+        }),
+        fresh_reason: None,
+    }
+}
+
+pub(super) fn errors(text: &str) -> FormErrors {
+    let text = Some(Text::from(text.to_owned()));
+    FormErrors {
+        form: text.clone(),
+        name: text.clone(),
+        email: text.clone(),
+        password: text,
+    }
+}
+
+pub(super) fn signup(text: &str) -> SignupPage {
+    SignupPage {
+        action: "/signup".to_owned(),
+        csrf: text.to_owned(),
+        client: Some(client(text)),
+        name: text.to_owned(),
+        email: text.to_owned(),
+        errors: errors(text),
+        advice: Some(PasswordAdvice {
+            warning: Some(text.to_owned().into()),
+            suggestions: vec![text.to_owned().into()],
+        }),
+        login_url: Some("/login".to_owned()),
+    }
+}
+
+pub(super) fn consent(text: &str) -> ConsentPage {
+    let scope = ScopeView {
+        title: text.to_owned().into(),
+        description: Some(text.to_owned().into()),
+    };
+    ConsentPage {
+        action: "/consent".to_owned(),
+        csrf: text.to_owned(),
+        client: client(text),
+        user_email: text.to_owned(),
+        scopes: vec![scope.clone()],
+        resources: vec![
+            ResourceView {
+                name: text.to_owned(),
+                scopes: vec![scope],
+            },
+            ResourceView {
+                name: text.to_owned(),
+                scopes: Vec::new(),
+            },
+        ],
+        switch_url: Some("/login?switch=1".to_owned()),
+    }
+}
+
+pub(super) fn logout(text: &str) -> LogoutPage {
+    LogoutPage {
+        action: "/oauth2/logout".to_owned(),
+        csrf: text.to_owned(),
+        client: Some(client(text)),
+        user_email: text.to_owned(),
+        hidden: vec![(text.to_owned(), text.to_owned())],
+    }
+}
+
+pub(super) fn at() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_790_000_000, 0).expect("a time")
+}
+
+pub(super) fn account(text: &str) -> AccountPage {
+    let session = SessionView {
+        id: text.to_owned(),
+        device: text.to_owned(),
+        last_used: at(),
+        created: at() - TimeDelta::days(2),
+        current: true,
+        ip: Some(text.to_owned()),
+        revoke_action: "/account/sessions/1/revoke".to_owned(),
+    };
+    AccountPage {
+        csrf: text.to_owned(),
+        notice: Some(text.to_owned().into()),
+        name: text.to_owned(),
+        email: text.to_owned(),
+        email_verified: true,
+        sessions: vec![
+            session.clone(),
+            SessionView {
+                current: false,
+                ip: None,
+                ..session
+            },
+        ],
+        revoke_others_action: "/account/sessions/revoke-others".to_owned(),
+        logout_action: "/logout".to_owned(),
+    }
+}
+
+pub(super) fn error(text: &str) -> ErrorPage {
+    ErrorPage {
+        title: text.to_owned().into(),
+        message: text.to_owned().into(),
+        advice: Some(text.to_owned().into()),
+        request_id: text.to_owned(),
+    }
+}
+
+pub(super) fn busy(text: &str) -> BusyPage {
+    BusyPage {
+        title: text.to_owned().into(),
+        message: text.to_owned().into(),
+        retry_after: Duration::from_secs(30),
+        request_id: text.to_owned(),
+    }
+}
+
+pub(super) fn form_post(text: &str) -> FormPostPage {
+    FormPostPage {
+        action: "https://calendar.example/callback".to_owned(),
+        client: Some(client(text)),
+        fields: vec![
+            ("code".to_owned(), text.to_owned()),
+            ("state".to_owned(), text.to_owned()),
+        ],
+    }
+}
+
+/// Every page with everything that it can show, all of it `text`.
+pub(super) fn full(text: &str) -> Vec<(&'static str, String)> {
+    let pages = pages(text);
+    let fresh = |reason| LoginPage {
+        fresh_reason: Some(reason),
+        ..login(text)
+    };
+    vec![
+        ("login", pages.render(&login(text))),
+        (
+            "login for prompt=login",
+            pages.render(&fresh(FreshReason::PromptLogin)),
+        ),
+        ("login for max_age", pages.render(&fresh(FreshReason::MaxAge))),
+        ("signup", pages.render(&signup(text))),
+        ("consent", pages.render(&consent(text))),
+        ("logout", pages.render(&logout(text))),
+        (
+            "logged out",
+            pages.render(&LoggedOutPage {
+                client: Some(client(text)),
+            }),
+        ),
+        ("account", pages.render(&account(text))),
+        ("error", pages.render(&error(text))),
+        ("busy", pages.render(&busy(text))),
+        ("form_post", pages.render(&form_post(text))),
+    ]
+}
+
+/// Every page with nothing that can be left out.
+pub(super) fn bare(text: &str) -> Vec<(&'static str, String)> {
+    let pages = Pages::new(
+        Branding {
+            name: text.to_owned(),
+            logo: Some(Logo {
+                bytes: Bytes::from_static(b"<svg/>"),
+                media_type: "image/svg+xml",
+            }),
+            accent: [255, 255, 255],
+        },
+        "/realms/one",
+    );
+    let login = || LoginPage {
+        client: None,
+        email: String::new(),
+        notice: None,
+        errors: FormErrors::default(),
+        signup_url: None,
+        continue_as: None,
+        ..login(text)
+    };
+    let fresh = |reason| LoginPage {
+        fresh_reason: Some(reason),
+        ..login()
+    };
+    let stranger = ClientView {
+        name: text.to_owned(),
+        ..ClientView::default()
+    };
+    vec![
+        ("login", pages.render(&login())),
+        (
+            "login for prompt=login",
+            pages.render(&fresh(FreshReason::PromptLogin)),
+        ),
+        ("login for max_age", pages.render(&fresh(FreshReason::MaxAge))),
+        (
+            "signup",
+            pages.render(&SignupPage {
+                client: None,
+                errors: FormErrors::default(),
+                advice: None,
+                login_url: None,
+                ..signup(text)
+            }),
+        ),
+        (
+            "signup with empty advice",
+            pages.render(&SignupPage {
+                advice: Some(PasswordAdvice::default()),
+                ..signup(text)
+            }),
+        ),
+        (
+            "consent",
+            pages.render(&ConsentPage {
+                client: stranger,
+                scopes: Vec::new(),
+                resources: Vec::new(),
+                switch_url: None,
+                ..consent(text)
+            }),
+        ),
+        (
+            "logout",
+            pages.render(&LogoutPage {
+                client: None,
+                hidden: Vec::new(),
+                ..logout(text)
+            }),
+        ),
+        ("logged out", pages.render(&LoggedOutPage { client: None })),
+        (
+            "account",
+            pages.render(&AccountPage {
+                notice: None,
+                sessions: Vec::new(),
+                ..account(text)
+            }),
+        ),
+        (
+            "error",
+            pages.render(&ErrorPage {
+                advice: None,
+                ..error(text)
+            }),
+        ),
+        ("busy", pages.render(&busy(text))),
+        (
+            "form_post",
+            pages.render(&FormPostPage {
+                client: None,
+                fields: Vec::new(),
+                ..form_post(text)
+            }),
+        ),
+    ]
+}

@@ -247,7 +247,7 @@ fn only_web_addresses_of_a_client_are_linked() {
         let client = ClientView {
             name: "x".to_owned(),
             client_uri: Some(uri.to_owned()),
-            ..ClientView::default()
+            ..client("x")
         };
         pages
             .render(&ConsentPage {

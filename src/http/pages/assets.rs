@@ -45,6 +45,26 @@ pub struct Logo {
     pub media_type: &'static str,
 }
 
+impl Logo {
+    /// A picture of a kind that browsers show, told by its first bytes; `None` for anything else.
+    pub fn recognise(bytes: Bytes) -> Option<Self> {
+        let media_type = match &bytes[..] {
+            [0x89, b'P', b'N', b'G', ..] => "image/png",
+            [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+            [b'G', b'I', b'F', b'8', ..] => "image/gif",
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+            text if str::from_utf8(text).is_ok_and(is_svg) => "image/svg+xml",
+            _ => return None,
+        };
+        Some(Self { bytes, media_type })
+    }
+}
+
+/// An XML document with an `svg` element; what may stand before it (a declaration, comments) begins with `<`.
+fn is_svg(text: &str) -> bool {
+    text.trim_start_matches('\u{feff}').trim_start().starts_with('<') && text.contains("<svg")
+}
+
 /// All assets of the pages.
 #[derive(Debug)]
 pub struct Assets {
@@ -173,6 +193,27 @@ mod tests {
         }
         for forbidden in ["url(", "@import"] {
             assert!(!sheet.contains(forbidden), "{forbidden}");
+        }
+    }
+
+    #[test]
+    fn a_logo_is_told_by_its_content() {
+        for (bytes, media_type) in [
+            (&b"\x89PNG\r\n\x1a\n"[..], Some("image/png")),
+            (b"\xff\xd8\xff\xe0", Some("image/jpeg")),
+            (b"GIF89a", Some("image/gif")),
+            (b"RIFF\x10\0\0\0WEBPVP8 ", Some("image/webp")),
+            (
+                b"<?xml version=\"1.0\"?>\n<!-- drawn -->\n<svg/>",
+                Some("image/svg+xml"),
+            ),
+            (b"", None),
+            (b"RIFF\x10\0\0\0WAVE", None),
+            (b"not an <svg>", None),
+            (b"<svg>\xff</svg>", None),
+        ] {
+            let logo = Logo::recognise(Bytes::from_static(bytes));
+            assert_eq!(logo.map(|logo| logo.media_type), media_type, "{bytes:?}");
         }
     }
 

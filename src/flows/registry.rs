@@ -99,6 +99,11 @@ impl Registry {
         Ok(self.snapshot.load().resources.get(identifier).cloned())
     }
 
+    /// The revision of the snapshot: what was made of it is still right while this is the same.
+    pub fn revision(&self) -> i64 {
+        self.snapshot.load().revision
+    }
+
     /// Every scope that some registered resource knows, for the metadata documents.
     pub fn resource_scopes(&self) -> Vec<String> {
         let snapshot = self.snapshot.load();

@@ -13,6 +13,8 @@ mod refresh_token;
 
 use chrono::{DateTime, Utc};
 
+pub(super) use refresh_token::read as read_refresh_token;
+
 use super::client_auth::{self, ClientAuthError, Credentials};
 use super::issue::{IssueError, Tokens};
 use super::provider::Provider;

@@ -82,7 +82,7 @@ pub(super) async fn rotate(
 
 /// Reads a token. A key version that this node has not loaded causes one reload: another node may have begun
 /// to use it a moment ago.
-pub(in crate::flows) async fn read(provider: &Provider, text: &Secret) -> Result<RefreshToken, TokenError> {
+pub async fn read(provider: &Provider, text: &Secret) -> Result<RefreshToken, TokenError> {
     let issuer = &provider.settings.issuer;
     let read = || RefreshToken::read(text.expose(), issuer, &provider.keys().mac.refresh_token);
     match read() {

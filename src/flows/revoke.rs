@@ -1,0 +1,81 @@
+//! Token revocation (RFC 7009). The form of a token says what it is, so the hint is not needed (§2.1).
+
+use chrono::{DateTime, Utc};
+
+use super::client_auth::{self, ClientAuthError, Credentials};
+use super::provider::Provider;
+use super::refusal::{BROKEN, Refusal, UNAVAILABLE};
+use super::token::read_refresh_token;
+use crate::domain::refresh_token::REFRESH_TOKEN_PREFIX;
+use crate::domain::secret::Secret;
+use crate::jose::verify::verify_access_token;
+use crate::oauth::error_code::ErrorCode;
+use crate::storage::token_families::EndReason;
+use crate::storage::{StorageError, access_tokens, token_families};
+
+/// Why nothing was revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    /// The client is not believed.
+    #[error(transparent)]
+    Client(#[from] ClientAuthError),
+    /// No token.
+    #[error("token is missing")]
+    Missing,
+    /// The database did not do it: a 200 would be a lie (§2.2.1).
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Refusal for RevokeError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Client(error) => error.code(),
+            Self::Missing => ErrorCode::InvalidRequest,
+            Self::Storage(error) if error.is_unavailable() => ErrorCode::TemporarilyUnavailable,
+            Self::Storage(_) => ErrorCode::ServerError,
+        }
+    }
+
+    fn description(&self) -> &'static str {
+        match self {
+            Self::Client(error) => error.description(),
+            Self::Missing => "token is missing",
+            Self::Storage(error) if error.is_unavailable() => UNAVAILABLE,
+            Self::Storage(_) => BROKEN,
+        }
+    }
+}
+
+/// Revokes a token of the client: a refresh token with its whole family, an access token alone. What is no
+/// token of this client is left alone, and the client is told the same (§2.2): the aim, that the token be of
+/// no use to it, is reached.
+///
+/// # Errors
+/// When the client is not believed, or the database did not do it.
+#[tracing::instrument(name = "flows.revoke", skip_all)]
+pub async fn revoke(
+    provider: &Provider,
+    credentials: &Credentials,
+    token: Option<&Secret>,
+    now: DateTime<Utc>,
+) -> Result<(), RevokeError> {
+    let client = client_auth::authenticate(provider, credentials, now).await?;
+    let token = token.ok_or(RevokeError::Missing)?;
+    if token.expose().starts_with(REFRESH_TOKEN_PREFIX) {
+        if let Ok(token) = read_refresh_token(provider, token).await {
+            let (db, reason) = (&provider.db, EndReason::Revoked);
+            token_families::revoke(db, token.family, &client.id, now, reason).await?;
+        }
+        return Ok(());
+    }
+    let issuer = &provider.settings.issuer;
+    let claims = verify_access_token(&provider.keys().ring, token.expose(), issuer, now);
+    if let Ok(claims) = claims
+        && claims.client_id == client.id
+        && let Some(expires_at) = DateTime::from_timestamp(claims.exp, 0)
+    {
+        access_tokens::revoke(&provider.db, claims.jti, expires_at).await?;
+    }
+    Ok(())
+}

@@ -155,9 +155,7 @@ impl AuthorizationRequest {
         if !right_user && just_authenticated {
             return NextStep::WrongUser;
         }
-        let fresh = self
-            .max_age
-            .is_none_or(|age| now < present.auth_time + TimeDelta::seconds(i64::from(age)));
+        let fresh = self.is_fresh(present.auth_time, now);
         if !just_authenticated {
             if self.prompt.create {
                 return NextStep::Signup;
@@ -181,6 +179,18 @@ impl AuthorizationRequest {
             };
         }
         NextStep::Issue
+    }
+
+    /// Whether a user who is logged in may go on by saying so, where the client asked to be told who it is to be
+    /// (`select_account`): only if nothing asks for a new login.
+    pub fn may_go_on_as(&self, user: UserId, auth_time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        let right_user = self.required_subject.is_none_or(|subject| subject == user);
+        self.prompt.select_account && !self.prompt.login && right_user && self.is_fresh(auth_time, now)
+    }
+
+    fn is_fresh(&self, auth_time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        self.max_age
+            .is_none_or(|age| now < auth_time + TimeDelta::seconds(i64::from(age)))
     }
 
     /// OpenID Connect Core 1.0 §5.5.1.1: only an essential `acr` claim with values can fail a request;

@@ -121,7 +121,7 @@ impl Refusal for ClientAuthError {
         }
     }
 
-    fn description(&self) -> &'static str {
+    fn error_description(&self) -> &'static str {
         match self {
             Self::Ambiguous => "the client must authenticate in exactly one way",
             Self::Missing => "the request names no client: client_id is missing",

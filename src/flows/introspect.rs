@@ -44,9 +44,9 @@ impl Refusal for IntrospectError {
         }
     }
 
-    fn description(&self) -> &'static str {
+    fn error_description(&self) -> &'static str {
         match self {
-            Self::Client(error) => error.description(),
+            Self::Client(error) => error.error_description(),
             Self::Public => "a public client may not introspect tokens",
             Self::Missing => "token is missing",
             Self::Storage(error) if error.is_unavailable() => UNAVAILABLE,

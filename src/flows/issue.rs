@@ -58,7 +58,7 @@ impl Refusal for IssueError {
         }
     }
 
-    fn description(&self) -> &'static str {
+    fn error_description(&self) -> &'static str {
         BROKEN
     }
 }

@@ -10,7 +10,7 @@ pub trait Refusal: std::error::Error {
     fn code(&self) -> ErrorCode;
 
     /// A sentence for the client's developer, out of a short fixed list: never what a peer sent, never a cause.
-    fn description(&self) -> &'static str;
+    fn error_description(&self) -> &'static str;
 
     /// When it is worth asking again, for [`ErrorCode::TemporarilyUnavailable`].
     fn retry_after(&self) -> TimeDelta {

@@ -37,9 +37,9 @@ impl Refusal for RevokeError {
         }
     }
 
-    fn description(&self) -> &'static str {
+    fn error_description(&self) -> &'static str {
         match self {
-            Self::Client(error) => error.description(),
+            Self::Client(error) => error.error_description(),
             Self::Missing => "token is missing",
             Self::Storage(error) if error.is_unavailable() => UNAVAILABLE,
             Self::Storage(_) => BROKEN,

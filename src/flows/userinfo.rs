@@ -42,7 +42,7 @@ impl Refusal for UserinfoError {
         }
     }
 
-    fn description(&self) -> &'static str {
+    fn error_description(&self) -> &'static str {
         match self {
             Self::Token(VerifyError::Expired) => "the access token has expired",
             Self::Token(_) => "the access token is not one of this issuer's",

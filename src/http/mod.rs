@@ -1,4 +1,20 @@
 //! What HTTP says. Knows neither SQL nor keys.
 
+pub mod body;
+mod client_address;
+mod cookies;
+mod cors;
+mod csrf;
 pub mod dev;
+mod error;
+pub mod fields;
+pub mod listen;
+mod oauth;
 pub mod pages;
+mod root_span;
+mod routes;
+mod security_headers;
+mod site;
+mod visitor;
+
+pub use site::{Site, SiteSettings};

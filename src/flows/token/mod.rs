@@ -117,9 +117,9 @@ impl Refusal for TokenError {
         }
     }
 
-    fn description(&self) -> &'static str {
+    fn error_description(&self) -> &'static str {
         match self {
-            Self::Client(error) => error.description(),
+            Self::Client(error) => error.error_description(),
             Self::Request(what) => what,
             Self::UnsupportedGrant => {
                 "grant_type must be authorization_code, refresh_token or client_credentials"

@@ -1,13 +1,52 @@
 //! The hosted pages: what a browser sees of signup, login, consent, logout and the account.
 //!
 //! `view` has a struct a page and renders it, `assets` what the pages load, `accent` makes the operator's
-//! colour readable, `device_name` says in words what a `User-Agent` header means. None of them knows a
-//! request, a cookie or a flow: handlers fill in the views.
+//! colour readable, `device_name` says in words what a `User-Agent` header means; none of them knows a
+//! request. The other files are the endpoints: each reads a request, asks its flow, and fills in a view.
 
 pub mod accent;
+pub mod account;
+pub mod asset;
 pub mod assets;
+pub mod consent_form;
 pub mod device_name;
+pub mod login;
+pub mod logout;
+pub mod pending;
+pub mod signup;
 pub mod view;
 
 #[cfg(test)]
 mod tests;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
+
+use self::view::ClientView;
+use super::body::BodyError;
+use super::fields::Fields;
+use super::site::Site;
+use crate::domain::client::Client;
+
+/// The application that the user is going to, for a page.
+pub fn client_view(client: &Client) -> ClientView {
+    ClientView {
+        name: client.metadata.client_name.clone(),
+        client_uri: client.metadata.client_uri.clone(),
+        policy_uri: client.metadata.policy_uri.clone(),
+        tos_uri: client.metadata.tos_uri.clone(),
+    }
+}
+
+/// The fields of a posted form, each there once; or the page that says that they are not.
+fn posted(
+    site: &Site,
+    request: &HttpRequest,
+    form: Result<Fields, BodyError>,
+) -> Result<Fields, HttpResponse> {
+    match form {
+        Ok(fields) if fields.spoiled().is_empty() => Ok(fields),
+        Ok(_) => Err(pending::no_form(site, request, StatusCode::BAD_REQUEST)),
+        Err(error) => Err(pending::no_form(site, request, error.status())),
+    }
+}

@@ -1,0 +1,54 @@
+//! What a request says about its client: the `Authorization` header and the form, as they came.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::AUTHORIZATION;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
+
+use crate::domain::secret::Secret;
+use crate::flows::client_auth::Credentials;
+use crate::http::fields::Fields;
+
+/// The credentials of a request. `None` for an `Authorization` header that cannot be understood.
+pub fn credentials(request: &HttpRequest, fields: &Fields) -> Option<Credentials> {
+    Some(Credentials {
+        basic: basic(request)?,
+        client_id: fields.owned("client_id"),
+        client_secret: fields.secret("client_secret"),
+        client_assertion_type: fields.owned("client_assertion_type"),
+        client_assertion: fields.secret("client_assertion"),
+    })
+}
+
+/// The `Basic` scheme, whose two halves are form-encoded first (RFC 6749 §2.3.1). The outer `None` is a header
+/// that is none.
+#[expect(clippy::option_option, reason = "absent and broken are two things")]
+fn basic(request: &HttpRequest) -> Option<Option<(String, Secret)>> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let Some(header) = headers.next() else {
+        return Some(None);
+    };
+    if headers.next().is_some() {
+        return None;
+    }
+    let (scheme, encoded) = header.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
+    let text = std::str::from_utf8(&decoded).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    let id = form_decoded(id)?;
+    Some(Some((
+        id.to_string(),
+        Secret::new(form_decoded(secret)?.as_str()),
+    )))
+}
+
+fn form_decoded(text: &str) -> Option<Zeroizing<String>> {
+    let spaced = Zeroizing::new(text.replace('+', " "));
+    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
+    Some(Zeroizing::new(decoded.into_owned()))
+}

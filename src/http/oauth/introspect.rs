@@ -1,0 +1,32 @@
+//! `POST /oauth2/introspect` (RFC 7662).
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::client_credentials::credentials;
+use crate::flows::introspect;
+use crate::http::body::Form;
+use crate::http::error;
+use crate::http::site::Site;
+
+/// Tells a client what a token is good for.
+pub async fn introspect(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
+    let fields = match form {
+        Ok(fields) => fields,
+        Err(error) => return error::body(error),
+    };
+    if !fields.spoiled().is_empty() {
+        return error::invalid_request("a parameter is repeated or too long");
+    }
+    let Some(credentials) = credentials(&request, &fields) else {
+        return error::invalid_request("the Authorization header is malformed");
+    };
+    let provider = &site.provider;
+    let token = fields.secret("token");
+    match introspect::introspect(provider, &credentials, token.as_ref(), provider.now()).await {
+        Ok(answer) => HttpResponse::Ok()
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .json(answer),
+        Err(refusal) => error::oauth(&refusal),
+    }
+}

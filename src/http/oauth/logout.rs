@@ -1,0 +1,106 @@
+//! `/oauth2/logout` (OpenID Connect RP-Initiated Logout 1.0 §2): a POST arrives without the session's cookie
+//! and becomes the GET of the same parameters.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::authorize::see_other;
+use crate::flows::end_session::{self, EndSession, EndSessionError, Parameters};
+use crate::http::body::Form;
+use crate::http::cookies;
+use crate::http::error;
+use crate::http::fields::Fields;
+use crate::http::pages::logout::{ask, logged_out};
+use crate::http::site::Site;
+use crate::http::visitor::Visitor;
+
+/// `GET /oauth2/logout`.
+pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let fields = match Fields::parse(request.query_string().as_bytes()) {
+        Ok(fields) if fields.spoiled().is_empty() => fields,
+        _ => return malformed(&site, &request),
+    };
+    let now = site.provider.now();
+    let visitor = match Visitor::read(&site, &request, now).await {
+        Ok(visitor) => visitor,
+        Err(error) => return error::storage_page(&site, &request, &error),
+    };
+    let parameters = parameters(&fields);
+    let present = visitor.present.as_ref();
+    match end_session::request(&site.provider, &parameters, present, now).await {
+        Ok(EndSession::Done(destination)) => {
+            let mut answer = match destination.location() {
+                Some(location) => see_other(&location),
+                None => logged_out(&site, destination.client.as_deref()),
+            };
+            if visitor.had_session {
+                for cookie in cookies::no_session_cookies(&site) {
+                    answer
+                        .headers_mut()
+                        .append("set-cookie".try_into().expect("a header's name"), cookie);
+                }
+            }
+            answer
+        }
+        Ok(EndSession::Ask(destination)) => ask(&site, &visitor, &destination),
+        Err(error) => refused(&site, &request, &error),
+    }
+}
+
+/// `POST /oauth2/logout`.
+pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
+    let fields = match form {
+        Ok(fields) if fields.spoiled().is_empty() => fields,
+        _ => return malformed(&site, &request),
+    };
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for name in ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"] {
+        if let Some(value) = fields.text(name) {
+            query.append_pair(name, value);
+        }
+    }
+    see_other(&site.path(&format!("/oauth2/logout?{}", query.finish())))
+}
+
+/// The parameters of a logout, from a query or from the form of the page that asked.
+pub fn parameters(fields: &Fields) -> Parameters {
+    Parameters {
+        id_token_hint: fields.owned("id_token_hint"),
+        client_id: fields.owned("client_id"),
+        post_logout_redirect_uri: fields.owned("post_logout_redirect_uri"),
+        state: fields.owned("state"),
+    }
+}
+
+/// A logout that cannot be believed: nobody is logged out or sent anywhere.
+pub fn refused(site: &Site, request: &HttpRequest, error: &EndSessionError) -> HttpResponse {
+    let message = match error {
+        EndSessionError::Storage(error) => return error::storage_page(site, request, error),
+        EndSessionError::Registry(_) => return error::unavailable_page(site, request),
+        EndSessionError::Hint => "The application named a sign-in that is not its own.",
+        EndSessionError::Client => "The application that sent you here is not known here.",
+        EndSessionError::RedirectUri => {
+            "The application wants you sent back to an address that it has not registered."
+        }
+    };
+    tracing::info!(reason = %error, "a logout was refused");
+    error::page(
+        site,
+        request,
+        StatusCode::BAD_REQUEST,
+        "You were not signed out",
+        message,
+        Some("You can sign out on your account page."),
+    )
+}
+
+fn malformed(site: &Site, request: &HttpRequest) -> HttpResponse {
+    error::page(
+        site,
+        request,
+        StatusCode::BAD_REQUEST,
+        "You were not signed out",
+        "The application that sent you here made a malformed request.",
+        Some("You can sign out on your account page."),
+    )
+}

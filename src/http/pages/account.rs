@@ -1,0 +1,97 @@
+//! `/account`: who is logged in, and where.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::device_name::device_name;
+use super::view::{AccountPage, SessionView};
+use super::{pending, posted};
+use crate::domain::ids::SessionId;
+use crate::flows::sessions::{self, Present};
+use crate::http::body::Form;
+use crate::http::error;
+use crate::http::oauth::authorize::see_other;
+use crate::http::security_headers::{self, PagePolicy};
+use crate::http::site::Site;
+use crate::http::visitor::Visitor;
+
+/// `GET /account`.
+pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let now = site.provider.now();
+    let visitor = match Visitor::read(&site, &request, now).await {
+        Ok(visitor) => visitor,
+        Err(error) => return error::storage_page(&site, &request, &error),
+    };
+    let Some(present) = &visitor.present else {
+        return see_other(&site.path("/login"));
+    };
+    let listed = match sessions::list(&site.provider, present, now).await {
+        Ok(listed) => listed,
+        Err(error) => return error::storage_page(&site, &request, &error),
+    };
+    let shown = listed.into_iter().map(|session| SessionView {
+        id: session.id.to_string(),
+        device: device_name(session.user_agent.as_deref().unwrap_or_default()),
+        last_used: session.last_used_at,
+        created: session.created_at,
+        current: session.id == present.session.id,
+        ip: session.ip_address,
+        revoke_action: site.path(&format!("/account/sessions/{}/revoke", session.id)),
+    });
+    let html = site.pages.render(&AccountPage {
+        csrf: visitor.session_csrf(&site),
+        notice: None,
+        name: present.user.name.clone(),
+        email: present.user.email.clone(),
+        email_verified: present.user.email_verified,
+        sessions: shown.collect(),
+        revoke_others_action: site.path("/account/sessions/revoke-others"),
+        logout_action: site.path("/logout"),
+    });
+    let mut answer = security_headers::page(&mut HttpResponse::Ok(), PagePolicy::Own, html);
+    visitor.set_cookies(&site, answer.headers_mut());
+    answer
+}
+
+/// `POST /account/sessions/{id}/revoke`.
+pub async fn revoke(
+    request: HttpRequest,
+    site: web::Data<Site>,
+    id: web::Path<String>,
+    form: Form,
+) -> HttpResponse {
+    let Ok(id) = id.parse::<SessionId>() else {
+        return error::not_found(&site, &request);
+    };
+    let present = match own_form(&site, &request, form).await {
+        Ok(present) => present,
+        Err(answer) => return answer,
+    };
+    match sessions::revoke(&site.provider, &present, id, site.provider.now()).await {
+        Ok(_) => see_other(&site.path("/account")),
+        Err(error) => error::storage_page(&site, &request, &error),
+    }
+}
+
+/// `POST /account/sessions/revoke-others`.
+pub async fn revoke_others(request: HttpRequest, site: web::Data<Site>, form: Form) -> HttpResponse {
+    let present = match own_form(&site, &request, form).await {
+        Ok(present) => present,
+        Err(answer) => return answer,
+    };
+    match sessions::revoke_others(&site.provider, &present, site.provider.now()).await {
+        Ok(_) => see_other(&site.path("/account")),
+        Err(error) => error::storage_page(&site, &request, &error),
+    }
+}
+
+/// Who sent a form of the account page, if it is their own.
+async fn own_form(site: &Site, request: &HttpRequest, Form(form): Form) -> Result<Present, HttpResponse> {
+    let visitor = Visitor::read(site, request, site.provider.now())
+        .await
+        .map_err(|error| error::storage_page(site, request, &error))?;
+    let fields = posted(site, request, form)?;
+    if visitor.present.is_some() && !visitor.owns_in_session(site, request, &fields) {
+        return Err(pending::not_own(site, request));
+    }
+    visitor.present.ok_or_else(|| see_other(&site.path("/login")))
+}

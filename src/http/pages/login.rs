@@ -1,0 +1,248 @@
+//! `/login`.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+
+use super::pending::{self, Pending};
+use super::view::{ContinueAs, FormErrors, FreshReason, LoginPage};
+use super::{client_view, posted};
+use crate::flows::limits::TooMany;
+use crate::flows::login::{self, LoginError, LoginOutcome};
+use crate::http::body::Form;
+use crate::http::error;
+use crate::http::oauth::authorize::see_other;
+use crate::http::security_headers::{self, PagePolicy};
+use crate::http::site::Site;
+use crate::http::visitor::{Visitor, set_login_cookies};
+
+/// `GET /login`.
+pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let now = site.provider.now();
+    let (visitor, pending) = match visit(&site, &request, now).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    if pending.is_none() && visitor.present.is_some() {
+        return see_other(&site.path("/account"));
+    }
+    let hint = pending
+        .as_ref()
+        .and_then(|pending| pending.resumed.proven.request.login_hint.clone());
+    let page = Shown {
+        status: StatusCode::OK,
+        email: hint.unwrap_or_default(),
+        errors: FormErrors::default(),
+    };
+    show(&site, &visitor, pending.as_ref(), page, now)
+}
+
+/// `POST /login`.
+pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
+    let now = site.provider.now();
+    let (visitor, pending) = match visit(&site, &request, now).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    let fields = match posted(&site, &request, form) {
+        Ok(fields) => fields,
+        Err(answer) => return answer,
+    };
+    if !visitor.owns(&site, &request, &fields) {
+        return pending::not_own(&site, &request);
+    }
+    let email = fields.owned("email").unwrap_or_default();
+    let password = fields.secret("password");
+    let refused = |errors| {
+        let page = Shown {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            email: email.clone(),
+            errors,
+        };
+        show(&site, &visitor, pending.as_ref(), page, now)
+    };
+    let Some(password) = password.filter(|_| !email.trim().is_empty()) else {
+        return refused(FormErrors {
+            email: email
+                .trim()
+                .is_empty()
+                .then(|| "Enter your e-mail address.".into()),
+            password: fields
+                .text("password")
+                .is_none()
+                .then(|| "Enter your password.".into()),
+            ..FormErrors::default()
+        });
+    };
+    let browser = visitor.browser(&site, &request);
+    let outcome = login::log_in(&site.provider, &email, password.expose(), &browser, now).await;
+    let logged_in = match outcome {
+        Ok(LoginOutcome::LoggedIn(logged_in)) => logged_in,
+        Ok(LoginOutcome::Wrong) => {
+            return refused(FormErrors {
+                password: Some("The e-mail address or the password is wrong.".into()),
+                ..FormErrors::default()
+            });
+        }
+        Ok(LoginOutcome::Disabled) => {
+            return refused(FormErrors {
+                form: Some("This account is disabled. Ask whoever runs this service.".into()),
+                ..FormErrors::default()
+            });
+        }
+        Ok(LoginOutcome::Unverified) => {
+            return refused(FormErrors {
+                form: Some("This e-mail address has not been verified yet.".into()),
+                ..FormErrors::default()
+            });
+        }
+        Err(error) => return not_tried(&site, &request, &error),
+    };
+    let id = pending.as_ref().map(|pending| pending.id);
+    let noted = login::note(
+        &site.provider,
+        id,
+        visitor.browser.hash(),
+        logged_in.session.id,
+        now,
+    )
+    .await;
+    if let Err(error) = noted {
+        return error::storage_page(&site, &request, &error);
+    }
+    let mut answer = see_other(&pending::after(&site, pending.as_ref()));
+    set_login_cookies(&site, &logged_in, answer.headers_mut());
+    answer
+}
+
+/// `POST /login/continue`: the user who is logged in is the one to go on with.
+pub async fn go_on(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
+    let now = site.provider.now();
+    let (visitor, pending) = match visit(&site, &request, now).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    let fields = match posted(&site, &request, form) {
+        Ok(fields) => fields,
+        Err(answer) => return answer,
+    };
+    if !visitor.owns(&site, &request, &fields) {
+        return pending::not_own(&site, &request);
+    }
+    let (Some(pending), Some(present)) = (&pending, &visitor.present) else {
+        return see_other(&pending::link(&site, "/login", pending.as_ref()));
+    };
+    if pending
+        .resumed
+        .proven
+        .request
+        .may_go_on_as(present.user.id, present.session.auth_time, now)
+    {
+        let browser = visitor.browser.hash();
+        let noted = login::note(&site.provider, Some(pending.id), browser, present.session.id, now).await;
+        if let Err(error) = noted {
+            return error::storage_page(&site, &request, &error);
+        }
+    }
+    see_other(&pending::after(&site, Some(pending)))
+}
+
+async fn visit(
+    site: &Site,
+    request: &HttpRequest,
+    now: DateTime<Utc>,
+) -> Result<(Visitor, Option<Pending>), HttpResponse> {
+    let visitor = Visitor::read(site, request, now)
+        .await
+        .map_err(|error| error::storage_page(site, request, &error))?;
+    let pending = pending::find(site, request, &visitor, now).await?;
+    Ok((visitor, pending))
+}
+
+/// What differs between one showing of the page and another.
+struct Shown {
+    status: StatusCode,
+    email: String,
+    errors: FormErrors,
+}
+
+fn show(
+    site: &Site,
+    visitor: &Visitor,
+    pending: Option<&Pending>,
+    shown: Shown,
+    now: DateTime<Utc>,
+) -> HttpResponse {
+    let request = pending.map(|pending| &pending.resumed.proven.request);
+    let present = visitor.present.as_ref();
+    let may_go_on = present.zip(request).is_some_and(|(present, request)| {
+        request.may_go_on_as(present.user.id, present.session.auth_time, now)
+    });
+    let fresh_reason = request.zip(present).and_then(|(request, _)| {
+        if request.prompt.login {
+            Some(FreshReason::PromptLogin)
+        } else {
+            request.max_age.map(|_| FreshReason::MaxAge)
+        }
+    });
+    let html = site.pages.render(&LoginPage {
+        action: pending::link(site, "/login", pending),
+        csrf: visitor.csrf(site),
+        client: pending.map(|pending| client_view(&pending.resumed.proven.client)),
+        email: shown.email,
+        notice: None,
+        errors: shown.errors,
+        signup_url: site
+            .provider
+            .settings
+            .signup
+            .then(|| pending::link(site, "/signup", pending)),
+        continue_as: present.filter(|_| may_go_on).map(|present| ContinueAs {
+            email: present.user.email.clone(),
+            action: pending::link(site, "/login/continue", pending),
+        }),
+        fresh_reason,
+    });
+    let policy = if pending.is_some() {
+        PagePolicy::LeadsToClient
+    } else {
+        PagePolicy::Own
+    };
+    let mut answer = security_headers::page(&mut HttpResponse::build(shown.status), policy, html);
+    visitor.set_cookies(site, answer.headers_mut());
+    answer
+}
+
+fn not_tried(site: &Site, request: &HttpRequest, error: &LoginError) -> HttpResponse {
+    match error {
+        LoginError::TooMany(too_many) => too_many_page(site, request, *too_many),
+        LoginError::Busy(busy) => busy_page(site, request, busy.retry_after),
+        LoginError::Storage(error) => error::storage_page(site, request, error),
+    }
+}
+
+/// 429 (RFC 6585 §4).
+pub(super) fn too_many_page(site: &Site, request: &HttpRequest, too_many: TooMany) -> HttpResponse {
+    error::busy(
+        site,
+        request,
+        StatusCode::TOO_MANY_REQUESTS,
+        "Too many attempts",
+        "There were too many attempts from here, or at this account. Please wait a little.",
+        too_many.retry_after.to_std().unwrap_or(Duration::from_secs(1)),
+    )
+}
+
+/// 503: more people sign in than passwords can be checked.
+pub(super) fn busy_page(site: &Site, request: &HttpRequest, retry_after: Duration) -> HttpResponse {
+    error::busy(
+        site,
+        request,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Many people are signing in",
+        "Your turn did not come in time. Nothing is wrong with your account.",
+        retry_after,
+    )
+}

@@ -1,0 +1,104 @@
+//! `/logout`: asks, then ends the session.
+
+use actix_web::http::header::SET_COOKIE;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::view::{LoggedOutPage, LogoutPage};
+use super::{client_view, pending, posted};
+use crate::domain::client::Client;
+use crate::flows::end_session::{self, Destination};
+use crate::flows::sessions;
+use crate::http::body::Form;
+use crate::http::cookies;
+use crate::http::error;
+use crate::http::oauth::authorize::see_other;
+use crate::http::oauth::logout::{parameters, refused};
+use crate::http::security_headers::{self, PagePolicy};
+use crate::http::site::Site;
+use crate::http::visitor::Visitor;
+
+/// `GET /logout`.
+pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    match Visitor::read(&site, &request, site.provider.now()).await {
+        Ok(visitor) if visitor.present.is_some() => {
+            let nowhere = Destination {
+                client: None,
+                redirect_uri: None,
+                state: None,
+            };
+            ask(&site, &visitor, &nowhere)
+        }
+        Ok(_) => logged_out(&site, None),
+        Err(error) => error::storage_page(&site, &request, &error),
+    }
+}
+
+/// `POST /logout`.
+pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
+    let now = site.provider.now();
+    let visitor = match Visitor::read(&site, &request, now).await {
+        Ok(visitor) => visitor,
+        Err(error) => return error::storage_page(&site, &request, &error),
+    };
+    let fields = match posted(&site, &request, form) {
+        Ok(fields) => fields,
+        Err(answer) => return answer,
+    };
+    if visitor.present.is_some() && !visitor.owns_in_session(&site, &request, &fields) {
+        return pending::not_own(&site, &request);
+    }
+    if fields.text("logout") != Some("yes") {
+        return see_other(&site.path("/account"));
+    }
+    let destination = match end_session::confirmed(&site.provider, &parameters(&fields)) {
+        Ok(destination) => destination,
+        Err(error) => return refused(&site, &request, &error),
+    };
+    if let Some(session) = visitor.session() {
+        if let Err(error) = sessions::log_out(&site.provider, session, now).await {
+            return error::storage_page(&site, &request, &error);
+        }
+    }
+    let mut answer = match destination.location() {
+        Some(location) => see_other(&location),
+        None => see_other(&site.path("/logout")),
+    };
+    for cookie in cookies::no_session_cookies(&site) {
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
+    answer
+}
+
+/// The page that asks. What the client wants done afterwards travels in the form, and is proven again.
+pub fn ask(site: &Site, visitor: &Visitor, destination: &Destination) -> HttpResponse {
+    let named = |name: &str, value: Option<String>| value.map(|value| (name.to_owned(), value));
+    let client = destination.client.as_deref();
+    let uri = destination
+        .redirect_uri
+        .as_ref()
+        .map(|uri| uri.as_str().to_owned());
+    let hidden = [
+        named("client_id", client.map(|client| client.id.to_string())),
+        named("post_logout_redirect_uri", uri),
+        named("state", destination.state.clone()),
+    ];
+    let email = visitor.present.as_ref().map(|present| present.user.email.clone());
+    let html = site.pages.render(&LogoutPage {
+        action: site.path("/logout"),
+        csrf: visitor.session_csrf(site),
+        client: client.map(client_view),
+        user_email: email.unwrap_or_default(),
+        hidden: hidden.into_iter().flatten().collect(),
+    });
+    let mut answer = security_headers::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html);
+    visitor.set_cookies(site, answer.headers_mut());
+    answer
+}
+
+/// The page for whoever is logged out.
+pub fn logged_out(site: &Site, client: Option<&Client>) -> HttpResponse {
+    let html = site.pages.render(&LoggedOutPage {
+        client: client.map(client_view),
+    });
+    security_headers::page(&mut HttpResponse::Ok(), PagePolicy::Own, html)
+}

@@ -1,0 +1,190 @@
+//! `/signup`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+
+use super::login::{busy_page, too_many_page};
+use super::pending::{self, Pending};
+use super::view::{FormErrors, PasswordAdvice, SignupPage};
+use super::{client_view, posted};
+use crate::domain::password::PasswordRule;
+use crate::domain::secret::Secret;
+use crate::flows::login;
+use crate::flows::signup::{self, EmailFault, Faults, PasswordFault, SignupError, SignupOutcome};
+use crate::http::body::Form;
+use crate::http::error;
+use crate::http::oauth::authorize::see_other;
+use crate::http::security_headers::{self, PagePolicy};
+use crate::http::site::Site;
+use crate::http::visitor::{Visitor, set_login_cookies};
+
+/// `GET /signup`.
+pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let now = site.provider.now();
+    let (visitor, pending) = match visit(&site, &request, now).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    if !site.provider.settings.signup {
+        return closed(&site, &request);
+    }
+    let hint = pending
+        .as_ref()
+        .and_then(|pending| pending.resumed.proven.request.login_hint.clone());
+    let shown = Shown {
+        status: StatusCode::OK,
+        email: hint.unwrap_or_default(),
+        ..Shown::default()
+    };
+    show(&site, &visitor, pending.as_ref(), shown)
+}
+
+/// `POST /signup`.
+pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
+    let now = site.provider.now();
+    let (visitor, pending) = match visit(&site, &request, now).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    let fields = match posted(&site, &request, form) {
+        Ok(fields) => fields,
+        Err(answer) => return answer,
+    };
+    if !visitor.owns(&site, &request, &fields) {
+        return pending::not_own(&site, &request);
+    }
+    let typed = signup::Form {
+        name: fields.text("name").unwrap_or_default(),
+        email: fields.text("email").unwrap_or_default(),
+        password: &fields.secret("password").unwrap_or_else(|| Secret::new("")),
+    };
+    let browser = visitor.browser(&site, &request);
+    let logged_in = match signup::sign_up(&site.provider, &typed, &browser, now).await {
+        Ok(SignupOutcome::SignedUp(logged_in)) => logged_in,
+        Ok(SignupOutcome::MustVerify) => {
+            return error::page(
+                &site,
+                &request,
+                StatusCode::OK,
+                "Your account is ready",
+                "Before you can sign in, your e-mail address must be verified.",
+                None,
+            );
+        }
+        Ok(SignupOutcome::Refused(faults)) => {
+            let (errors, advice) = told(faults);
+            let shown = Shown {
+                status: StatusCode::UNPROCESSABLE_ENTITY,
+                name: typed.name.to_owned(),
+                email: typed.email.to_owned(),
+                errors,
+                advice,
+            };
+            return show(&site, &visitor, pending.as_ref(), shown);
+        }
+        Err(SignupError::Closed) => return closed(&site, &request),
+        Err(SignupError::TooMany(too_many)) => return too_many_page(&site, &request, too_many),
+        Err(SignupError::Busy(busy)) => return busy_page(&site, &request, busy.retry_after),
+        Err(SignupError::Storage(error)) => return error::storage_page(&site, &request, &error),
+    };
+    let id = pending.as_ref().map(|pending| pending.id);
+    let noted = login::note(
+        &site.provider,
+        id,
+        visitor.browser.hash(),
+        logged_in.session.id,
+        now,
+    )
+    .await;
+    if let Err(error) = noted {
+        return error::storage_page(&site, &request, &error);
+    }
+    let mut answer = see_other(&pending::after(&site, pending.as_ref()));
+    set_login_cookies(&site, &logged_in, answer.headers_mut());
+    answer
+}
+
+async fn visit(
+    site: &Site,
+    request: &HttpRequest,
+    now: DateTime<Utc>,
+) -> Result<(Visitor, Option<Pending>), HttpResponse> {
+    let visitor = Visitor::read(site, request, now)
+        .await
+        .map_err(|error| error::storage_page(site, request, &error))?;
+    let pending = pending::find(site, request, &visitor, now).await?;
+    Ok((visitor, pending))
+}
+
+#[derive(Default)]
+struct Shown {
+    status: StatusCode,
+    name: String,
+    email: String,
+    errors: FormErrors,
+    advice: Option<PasswordAdvice>,
+}
+
+fn show(site: &Site, visitor: &Visitor, pending: Option<&Pending>, shown: Shown) -> HttpResponse {
+    let html = site.pages.render(&SignupPage {
+        action: pending::link(site, "/signup", pending),
+        csrf: visitor.csrf(site),
+        client: pending.map(|pending| client_view(&pending.resumed.proven.client)),
+        name: shown.name,
+        email: shown.email,
+        errors: shown.errors,
+        advice: shown.advice,
+        login_url: Some(pending::link(site, "/login", pending)),
+    });
+    let policy = if pending.is_some() {
+        PagePolicy::LeadsToClient
+    } else {
+        PagePolicy::Own
+    };
+    let mut answer = security_headers::page(&mut HttpResponse::build(shown.status), policy, html);
+    visitor.set_cookies(site, answer.headers_mut());
+    answer
+}
+
+fn told(faults: Faults) -> (FormErrors, Option<PasswordAdvice>) {
+    let (password, advice) = match faults.password {
+        None => (None, None),
+        Some(PasswordFault::Rule(PasswordRule::TooShort)) => {
+            (Some("Choose a password of at least 8 characters.".into()), None)
+        }
+        Some(PasswordFault::Rule(PasswordRule::TooLong)) => {
+            (Some("Choose a password of at most 128 characters.".into()), None)
+        }
+        Some(PasswordFault::Weak(strength)) => (
+            Some("This password is easy to guess. Choose another.".into()),
+            Some(PasswordAdvice {
+                warning: strength.warning.map(Into::into),
+                suggestions: strength.suggestions.into_iter().map(Into::into).collect(),
+            }),
+        ),
+    };
+    let errors = FormErrors {
+        form: None,
+        name: faults
+            .name
+            .then(|| "Enter your name, 200 characters at most.".into()),
+        email: faults.email.map(|fault| match fault {
+            EmailFault::Invalid => "Enter an e-mail address such as name@example.org.".into(),
+            EmailFault::Taken => "There is an account with this address already. Sign in instead.".into(),
+        }),
+        password,
+    };
+    (errors, advice)
+}
+
+fn closed(site: &Site, request: &HttpRequest) -> HttpResponse {
+    error::page(
+        site,
+        request,
+        StatusCode::FORBIDDEN,
+        "Sign-up is closed",
+        "New accounts are made by whoever runs this service.",
+        None,
+    )
+}

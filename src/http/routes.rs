@@ -1,0 +1,78 @@
+//! The table of addresses. All stand below the path of the issuer, if it has one; the metadata also in the form
+//! with that path behind (RFC 8414 §3.1).
+
+use actix_web::middleware::from_fn;
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
+
+use super::body::MAX_BODY;
+use super::oauth::authorize::{self, see_other};
+use super::oauth::{introspect, jwks, logout, metadata, revoke, token, userinfo};
+use super::pages::{account, asset, consent_form, login, logout as logout_page, signup};
+use super::site::Site;
+use super::{cors, error};
+
+/// Adds every address of `site`.
+pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
+    config
+        .app_data(site.clone())
+        .app_data(web::PayloadConfig::new(MAX_BODY));
+    let base = &site.base;
+    let mut documents = vec![
+        format!("{base}/.well-known/openid-configuration"),
+        format!("{base}/.well-known/oauth-authorization-server"),
+    ];
+    if !base.is_empty() {
+        documents.push(format!("/.well-known/openid-configuration{base}"));
+        documents.push(format!("/.well-known/oauth-authorization-server{base}"));
+    }
+    for path in documents {
+        let read = read().to(metadata::metadata);
+        config.service(web::resource(path).wrap(from_fn(cors::anybody)).route(read));
+    }
+    let at = |path: &str| web::resource(format!("{base}{path}"));
+    config.service(
+        at("/.well-known/jwks.json")
+            .wrap(from_fn(cors::anybody))
+            .route(read().to(jwks::jwks)),
+    );
+    let for_scripts = |path: &str| at(path).wrap(from_fn(cors::registered_origins));
+    config
+        .service(for_scripts("/oauth2/token").route(web::post().to(token::token)))
+        .service(for_scripts("/oauth2/revoke").route(web::post().to(revoke::revoke)))
+        .service(
+            for_scripts("/oauth2/userinfo")
+                .route(web::get().to(userinfo::userinfo))
+                .route(web::post().to(userinfo::userinfo)),
+        );
+    let mut add = |resource: Resource| {
+        config.service(resource);
+    };
+    add(at("/oauth2/introspect").post(introspect::introspect));
+    add(at("/oauth2/authorize").get(authorize::get).post(authorize::post));
+    add(at("/oauth2/authorize/{id}").get(authorize::resume));
+    add(at("/oauth2/logout").get(logout::get).post(logout::post));
+    add(at("/login").get(login::get).post(login::post));
+    add(at("/login/continue").post(login::go_on));
+    add(at("/signup").get(signup::get).post(signup::post));
+    add(at("/consent").get(consent_form::get).post(consent_form::post));
+    add(at("/logout").get(logout_page::get).post(logout_page::post));
+    add(at("/account").get(account::get));
+    add(at("/account/sessions/revoke-others").post(account::revoke_others));
+    add(at("/account/sessions/{id}/revoke").post(account::revoke));
+    add(at("/assets/{file}").route(read().to(asset::get)));
+    add(at("/").get(home));
+}
+
+/// Methods that only read.
+fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+async fn home(site: web::Data<Site>) -> HttpResponse {
+    see_other(&site.path("/account"))
+}
+
+/// Whatever no route knows.
+pub async fn nothing(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    error::not_found(&site, &request)
+}

@@ -1,0 +1,77 @@
+//! What every handler is given: the provider, and how it looks from outside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::HeaderValue;
+use ipnet::IpNet;
+use url::Url;
+
+use super::cookies::CookieNames;
+use super::oauth::metadata::MetadataCache;
+use super::pages::view::{Branding, Pages};
+use crate::flows::provider::Provider;
+
+/// What the operator decided about the outside.
+#[derive(Debug, Clone)]
+pub struct SiteSettings {
+    /// `sessions.cookie_prefix`.
+    pub cookie_prefix: String,
+    /// `sessions.cookie_domain`.
+    pub cookie_domain: Option<String>,
+    /// `trusted_proxies`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `[branding]`.
+    pub branding: Branding,
+    /// `keys.jwks_max_age`.
+    pub jwks_max_age: Duration,
+}
+
+/// The provider as a web site. One a process, shared by its workers.
+pub struct Site {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The pages.
+    pub pages: Pages,
+    /// The path of the issuer, which stands before that of every page; empty where there is none.
+    pub base: String,
+    /// The origin of the issuer, as browsers send it.
+    pub origin: String,
+    /// Whether the site is on https.
+    pub secure: bool,
+    /// What the cookies are called.
+    pub cookies: CookieNames,
+    /// Whose word on the client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `Cache-Control` of the JWKS and the metadata.
+    pub(super) public_cache: HeaderValue,
+    /// The metadata, made once a revision of the registry.
+    pub(super) metadata: MetadataCache,
+}
+
+impl Site {
+    /// The site of `provider`.
+    pub fn new(provider: Arc<Provider>, settings: SiteSettings) -> Self {
+        let issuer = Url::parse(&provider.settings.issuer).expect("the configuration holds a URL as issuer");
+        let base = issuer.path().trim_end_matches('/').to_owned();
+        let secure = issuer.scheme() == "https";
+        let max_age = settings.jwks_max_age.as_secs();
+        Self {
+            pages: Pages::new(settings.branding, &base),
+            origin: issuer.origin().ascii_serialization(),
+            cookies: CookieNames::new(&settings.cookie_prefix, settings.cookie_domain, secure),
+            trusted_proxies: settings.trusted_proxies,
+            public_cache: HeaderValue::try_from(format!("public, max-age={max_age}"))
+                .expect("a number is a header's value"),
+            metadata: MetadataCache::default(),
+            provider,
+            base,
+            secure,
+        }
+    }
+
+    /// The path of a page, for links and redirects within the site.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}

@@ -7,4 +7,5 @@ mod access_tokens;
 mod authorization_codes;
 mod keys;
 mod refresh_families;
+mod packaging;
 mod storage;

@@ -27,6 +27,7 @@ function accessToken(scope) {
         typ: "at+jwt", // an ID token is signed by the same key: only the type tells the two apart (RFC 9068 §4)
         issuer: ISSUER,
         audience: AUDIENCE,
+        clockTolerance: 30, // seconds
         requiredClaims: ["iss", "aud", "exp", "sub"],
       }));
     } catch (error) {

@@ -31,7 +31,7 @@ def access_token(scope: str):
             key = keys.get_signing_key_from_jwt(bearer.credentials)
             # The algorithm is ours to say, never the token's; `require` because an absent claim is not checked.
             token = jwt.decode_complete(bearer.credentials, key, algorithms=["EdDSA"], issuer=ISSUER,
-                                        audience=AUDIENCE, options={"require": ["iss", "aud", "exp", "sub"]})
+                                        audience=AUDIENCE, leeway=30, options={"require": ["iss", "aud", "exp", "sub"]})
         except jwt.PyJWKClientConnectionError as error:
             raise HTTPException(503, "the issuer's keys are out of reach", {"Retry-After": "5"}) from error
         except jwt.PyJWTError as error:

@@ -35,10 +35,10 @@ await program(async (step) => {
       "--disable-background-networking", "--disable-component-update", "--disable-sync",
     ],
   });
+  const page = await (await browser.newContext({ viewport: DESKTOP })).newPage();
+  const errors = [];
+  const at = () => new URL(page.url()).pathname;
   try {
-    const page = await (await browser.newContext({ viewport: DESKTOP })).newPage();
-    const errors = [];
-    const at = () => new URL(page.url()).pathname;
     page.on("console", (message) => {
       if (message.type() === "error") errors.push(`${at()}: ${message.text()} ${message.location().url}`);
     });
@@ -132,6 +132,10 @@ await program(async (step) => {
     step("errors of the browser");
     must(errors.length === 0, errors.join(" | "));
     return { access_token: after.access_token, subject: after.profile?.sub };
+  } catch (error) {
+    if (shots) await page.screenshot({ path: join(shots, "failure.png"), fullPage: true });
+    const alerts = await page.locator('[role="alert"]:visible').allTextContents();
+    throw new Error([`${at()}: ${error.message.split("\n")[0]}`, ...alerts, ...errors].join(" | "));
   } finally {
     await browser.close();
   }

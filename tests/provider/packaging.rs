@@ -162,8 +162,8 @@ fn the_health_check_asks_what_listens_with_what_is_installed() {
             .find(|line| line.starts_with("HEALTHCHECK"))
             .expect("a health check"),
     );
-    let installed = dockerfile.iter().filter(|line| line.contains("apt-get install"));
-    let final_stage = installed.last().expect("packages are installed");
+    let mut installed = dockerfile.iter().filter(|line| line.contains("apt-get install"));
+    let final_stage = installed.next_back().expect("packages are installed");
     assert!(
         final_stage.split_whitespace().any(|package| package == check[0]),
         "{check:?}"

@@ -1,5 +1,6 @@
 //! Token families on a real PostgreSQL: the table of the refresh, its races, its plans, its size.
 
+mod growth;
 mod history;
 mod plans;
 mod races;

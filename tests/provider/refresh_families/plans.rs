@@ -1,12 +1,9 @@
-//! What a refresh costs: index scans, and no growth.
+//! How the statements find their rows.
 
-use signet::domain::refresh_token::Rotation;
-use signet::storage::{Execute, Statements, access_tokens, authorization_codes, token_families};
+use signet::storage::{access_tokens, authorization_codes, token_families};
 use tokio_postgres::Client as Connection;
 
-use super::answer;
 use crate::support::database;
-use crate::support::grants::{Granter, rotating};
 
 /// Ten thousand logins, each with a code, a family and a revoked token.
 const FILL: &str = "
@@ -76,57 +73,4 @@ async fn plan(sql: &Connection, statement: &str) -> String {
         _ => None,
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-#[tokio::test]
-async fn ten_thousand_refreshes_leave_one_row_and_a_table_of_the_same_size() {
-    let database = database().await;
-    let sql = database.client().await;
-    let db = database.open(Statements::Prepared, 1);
-    let granter = Granter::new(&sql).await;
-    let mut families = Vec::new();
-    for _ in 0..40 {
-        families.push(granter.family(&db, &rotating()).await);
-    }
-    let refreshed = families[20];
-    let size = async || -> i64 {
-        sql.query_one("SELECT pg_total_relation_size('token_families')", &[])
-            .await
-            .expect("asked")
-            .get(0)
-    };
-    let mut after_100 = 0;
-    for serial in 1..=10_000 {
-        let outcome = answer(&db, &granter, refreshed, serial, serial).await;
-        assert_eq!(outcome, (Rotation::Advanced, Some(serial + 1)));
-        // The others live on the same pages, and are used now and then.
-        if serial % 100 == 0 {
-            let neighbour = families[usize::try_from(serial / 100 % 20).expect("small")];
-            answer(&db, &granter, neighbour, 1 + (serial / 100 - 1) / 20, serial).await;
-        }
-        if serial == 100 {
-            after_100 = size().await;
-        }
-    }
-    assert_eq!(size().await, after_100);
-    let rows = sql
-        .query("SELECT FROM token_families WHERE id = $1", &[refreshed.as_uuid()])
-        .await
-        .expect("asked");
-    assert_eq!(rows.len(), 1);
-
-    db.query("SELECT pg_stat_force_next_flush()", &[])
-        .await
-        .expect("asked to tell its numbers");
-    db.ping().await.expect("told");
-    let row = sql
-        .query_one(
-            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'token_families'",
-            &[],
-        )
-        .await
-        .expect("asked");
-    let (updates, heap_only): (i64, i64) = (row.get(0), row.get(1));
-    assert_eq!(updates, 10_100);
-    assert!(heap_only * 100 >= updates * 99, "{heap_only} of {updates}");
 }

@@ -4,6 +4,6 @@ mod embedded;
 mod execute;
 mod migrate;
 mod pooler;
-mod process;
+pub mod process;
 mod statements;
 mod tls;

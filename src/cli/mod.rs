@@ -1,6 +1,8 @@
 //! The command line: one file a subcommand. Parses, asks, prints; what a command does is done by flows, and
 //! `server.rs` opens what they need.
 
+mod client_options;
+mod client_record;
 mod clients;
 mod dev;
 mod doctor;
@@ -20,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::oauth::scope::ScopeSet;
 use error::CommandError;
 use output::{Format, Output};
 use shell::Shell;
@@ -128,6 +131,12 @@ fn asks_for_json(arguments: impl Iterator<Item = String>) -> bool {
     let arguments: Vec<String> = arguments.collect();
     arguments.iter().any(|argument| argument == "--format=json")
         || arguments.windows(2).any(|pair| pair == ["--format", "json"])
+}
+
+/// The scopes of an option that may be repeated, take several values, or hold several in one text.
+fn scopes(given: &[String]) -> Result<ScopeSet, CommandError> {
+    let tokens = given.iter().flat_map(|text| text.split_whitespace());
+    ScopeSet::from_tokens(tokens).map_err(|error| CommandError::caused("invalid_scope", &error))
 }
 
 #[cfg(test)]

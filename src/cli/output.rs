@@ -58,13 +58,64 @@ impl Output {
     pub fn list<R: Record>(&self, records: &[R]) -> Result<(), CommandError> {
         match self.format {
             Format::Json => json(&records),
-            Format::Table => write(&table(R::COLUMNS, records.iter().map(Record::cells).collect())),
+            Format::Table => {
+                let head = R::COLUMNS.iter().map(|name| name.to_uppercase()).collect();
+                let rows = std::iter::once(head).chain(records.iter().map(Record::cells));
+                write(&table(rows.collect(), &mut Vec::new()))
+            }
+        }
+    }
+
+    /// Prints many things that come a page at a time: `next` is given the last of the page before. Ends with the
+    /// first page that is empty.
+    ///
+    /// # Errors
+    /// When a page cannot be had, or not be printed.
+    pub async fn pages<R: Record>(
+        &self,
+        mut next: impl AsyncFnMut(Option<&R>) -> Result<Vec<R>, CommandError>,
+    ) -> Result<(), CommandError> {
+        let mut widths = Vec::new();
+        let mut page = next(None).await?;
+        match self.format {
+            Format::Json if page.is_empty() => return write("[]\n"),
+            Format::Json => write("[")?,
+            Format::Table => {
+                let head = R::COLUMNS.iter().map(|name| name.to_uppercase()).collect();
+                let rows = std::iter::once(head).chain(page.iter().map(Record::cells));
+                write(&table(rows.collect(), &mut widths))?;
+            }
+        }
+        let mut first = true;
+        while !page.is_empty() {
+            let text = match self.format {
+                Format::Json => elements(&page, first)?,
+                Format::Table if first => String::new(),
+                Format::Table => table(page.iter().map(Record::cells).collect(), &mut widths),
+            };
+            write(&text)?;
+            first = false;
+            page = next(page.last()).await?;
+        }
+        match self.format {
+            Format::Json => write("\n]\n"),
+            Format::Table => Ok(()),
         }
     }
 
     /// Says something that is no result.
     pub fn message(&self, text: &str) {
         eprintln!("{text}");
+    }
+
+    /// Says something that the operator should look at, and that is no failure.
+    pub fn warning(&self, text: &str) {
+        eprintln!("warning: {text}");
+    }
+
+    /// Whether people read the results.
+    pub fn is_for_people(&self) -> bool {
+        self.format == Format::Table
     }
 
     /// Reports a failure.
@@ -105,6 +156,38 @@ impl Output {
     }
 }
 
+/// What is left to say of something that was deleted: how it was called.
+#[derive(Debug)]
+pub struct Deleted {
+    key: &'static str,
+    value: String,
+}
+
+impl Deleted {
+    /// Of what was called `value` in its member `key`.
+    pub const fn new(key: &'static str, value: String) -> Self {
+        Self { key, value }
+    }
+}
+
+impl Serialize for Deleted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry(self.key, &self.value)?;
+        map.serialize_entry("deleted", &true)?;
+        map.end()
+    }
+}
+
+impl Record for Deleted {
+    const COLUMNS: &'static [&'static str] = &["deleted"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.value.clone()]
+    }
+}
+
 /// A time as commands print it: RFC 3339 in UTC with milliseconds.
 pub fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
@@ -139,19 +222,39 @@ fn json<T: Serialize>(value: &T) -> Result<(), CommandError> {
     write(&text)
 }
 
-fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
-    let head = columns.iter().map(|name| name.to_uppercase()).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(head)
-        .chain(rows)
-        .map(|row: Vec<String>| row.iter().map(|cell| printable(cell)).collect())
+/// The elements of an array as they stand inside its brackets.
+fn elements<R: Serialize>(records: &[R], first: bool) -> Result<String, CommandError> {
+    let mut text = String::new();
+    for (position, record) in records.iter().enumerate() {
+        if !(first && position == 0) {
+            text.push(',');
+        }
+        let element =
+            serde_json::to_string_pretty(record).map_err(|error| CommandError::caused("internal", &error))?;
+        for line in element.lines() {
+            text.push_str("\n  ");
+            text.push_str(line);
+        }
+    }
+    Ok(text)
+}
+
+/// Lines with aligned columns. `widths` are the least of the columns, and grow with what stands in them.
+fn table(rows: Vec<Vec<String>>, widths: &mut Vec<usize>) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| printable(cell)).collect())
         .collect();
+    for row in &rows {
+        widths.resize(row.len().max(widths.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let mut text = String::new();
     for row in &rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-            line.push_str(&format!("{cell:width$}  "));
-        }
+        let cells = row.iter().zip(&*widths);
+        let line: String = cells.map(|(cell, width)| format!("{cell:width$}  ")).collect();
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -161,7 +264,13 @@ fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
 /// Names and user agents come from strangers: no control character of theirs may reach the terminal.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
+        .map(|character| {
+            if character.is_control() {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
         .collect()
 }
 
@@ -189,9 +298,11 @@ mod tests {
     #[test]
     fn columns_align_and_control_characters_are_shown_as_such() {
         let rows = vec![
+            vec!["ID".to_owned(), "NAME".to_owned()],
             vec!["a".to_owned(), "b\u{1b}[31m".to_owned()],
             vec!["long".to_owned(), String::new()],
         ];
-        assert_eq!(table(&["id", "name"], rows), "ID    NAME\na     b\u{fffd}[31m\nlong\n");
+        let text = table(rows, &mut Vec::new());
+        assert_eq!(text, "ID    NAME\na     b\u{fffd}[31m\nlong\n");
     }
 }

@@ -24,7 +24,7 @@ mod setting;
 mod tests;
 mod tokens;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -104,6 +104,8 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
     /// What is odd but no error, one sentence each: variables that nobody knows, weak parameters.
     pub warnings: Vec<String>,
+    /// The keys that the file or a variable gives a value; all others have their default.
+    pub given: BTreeSet<String>,
 }
 
 impl Config {
@@ -133,6 +135,7 @@ impl Config {
         };
         let mut reader = Reader::new(table, environment);
         let config = Self::read(&mut reader);
+        let given = reader.take_given();
         let (_, mut warnings, problems) = reader.finish();
         if !problems.is_empty() {
             return Err(ConfigError::Invalid(problems));
@@ -142,6 +145,7 @@ impl Config {
             config,
             file,
             warnings,
+            given,
         })
     }
 

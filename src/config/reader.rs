@@ -4,7 +4,7 @@
 //! An empty text is the same as no value, in the file and in a variable: orchestrators pass empty variables
 //! for what is not set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::ops::RangeInclusive;
@@ -46,6 +46,8 @@ pub(super) struct Reader {
     environment: BTreeMap<String, String>,
     keys: Vec<Key>,
     variables: BTreeMap<String, String>,
+    /// The keys that have a value of their own.
+    given: BTreeSet<String>,
     problems: Vec<Problem>,
     empty_sections: Vec<String>,
     /// Set before keys in messages, for an entry of an array.
@@ -306,7 +308,16 @@ impl Reader {
                 self.variables.insert(name.to_owned(), candidate.clone());
             }
         }
-        from_variable.or(from_file)
+        let given = from_variable.or(from_file);
+        if given.is_some() {
+            self.given.insert(name.to_owned());
+        }
+        given
+    }
+
+    /// The keys that have had a value of their own so far.
+    pub(super) fn take_given(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.given)
     }
 
     fn know(&mut self, name: &str, default: &'static str) {

@@ -24,6 +24,15 @@ pub enum KeyState {
 }
 
 impl KeyState {
+    /// Every state, in the order of a key's life.
+    pub const ALL: [Self; 5] = [
+        Self::Announced,
+        Self::Signing,
+        Self::Draining,
+        Self::Retired,
+        Self::Compromised,
+    ];
+
     /// The state as commands print it.
     pub const fn as_str(self) -> &'static str {
         match self {

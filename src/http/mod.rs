@@ -10,6 +10,7 @@ mod error;
 pub mod fields;
 pub mod listen;
 mod oauth;
+pub mod ops;
 pub mod pages;
 mod root_span;
 mod routes;

@@ -232,6 +232,24 @@ pub async fn redeem(
     })
 }
 
+const DELETE_ISSUED_BEFORE: &str = "DELETE FROM authorization_codes WHERE code_hash IN (
+    SELECT code_hash FROM authorization_codes
+    WHERE redeemed_at IS NULL AND ($1::timestamptz IS NULL OR created_at < $1) LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+/// Deletes at most `limit` codes that nobody redeemed, those made before `before` or all, and says how many that
+/// were. Redeemed ones stay, as what notices a replay.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn delete_issued_before(
+    db: &impl Execute,
+    before: Option<DateTime<Utc>>,
+    limit: i64,
+) -> Result<u64, StorageError> {
+    let params = [(&before as _, Type::TIMESTAMPTZ), (&limit as _, Type::INT8)];
+    db.execute(DELETE_ISSUED_BEFORE, &params).await
+}
+
 // By the index on codes that were not redeemed: it has nothing but what this statement may delete.
 const DELETE_EXPIRED: &str = "DELETE FROM authorization_codes WHERE code_hash = ANY (ARRAY(
     SELECT code_hash FROM authorization_codes WHERE redeemed_at IS NULL AND expires_at < $1
@@ -255,4 +273,4 @@ pub async fn delete_expired(
 }
 
 /// Every statement of this file.
-pub const STATEMENTS: &[&str] = &[INSERT, REDEEM, END_REPLAYED, DELETE_EXPIRED];
+pub const STATEMENTS: &[&str] = &[INSERT, REDEEM, END_REPLAYED, DELETE_ISSUED_BEFORE, DELETE_EXPIRED];

@@ -20,6 +20,7 @@ pub mod migrate;
 pub mod pool;
 pub mod resources;
 pub mod revisions;
+pub mod server_time;
 pub mod sessions;
 mod tls;
 pub mod token_families;

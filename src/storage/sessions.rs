@@ -71,7 +71,7 @@ const END_ISSUED_BEFORE: &str = "WITH batch AS (
     SELECT id, created_at FROM sessions WHERE id > $1 ORDER BY id LIMIT $2),
 ended AS (
     UPDATE sessions s SET ended_at = $3, ended_reason = 'revoked' FROM batch b
-    WHERE s.id = b.id AND s.ended_at IS NULL AND b.created_at < $4 RETURNING s.id)
+    WHERE s.id = b.id AND s.ended_at IS NULL AND ($4::timestamptz IS NULL OR b.created_at < $4) RETURNING s.id)
 SELECT (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last, (SELECT count(*) FROM ended) AS ended";
 
 const DELETE_EXPIRED: &str = "DELETE FROM sessions WHERE id IN (
@@ -266,8 +266,8 @@ pub async fn end_others(
     db.execute(END_OTHERS, &params).await
 }
 
-/// Looks at the next `limit` sessions after the id `after` and ends those begun before `before`. Answers with
-/// the last id looked at, `None` at the end, and how many it ended.
+/// Looks at the next `limit` sessions after the id `after` and ends those begun before `before`, or all. Answers
+/// with the last id looked at, `None` at the end, and how many it ended.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -276,7 +276,7 @@ pub async fn end_issued_before(
     after: SessionId,
     limit: i64,
     now: DateTime<Utc>,
-    before: DateTime<Utc>,
+    before: Option<DateTime<Utc>>,
 ) -> Result<(Option<SessionId>, i64), StorageError> {
     let params = [
         (after.as_uuid() as _, Type::UUID),

@@ -317,6 +317,39 @@ pub async fn end_of_user(
     db.execute(END_OF_USER, &params).await
 }
 
+const END_ISSUED_BEFORE: &str = "WITH batch AS (
+    SELECT id, created_at FROM token_families WHERE id > $1 ORDER BY id LIMIT $2),
+ended AS (
+    UPDATE token_families g SET ended_at = $3, ended_reason = $5 FROM batch b
+    WHERE g.id = b.id AND g.ended_at IS NULL AND ($4::timestamptz IS NULL OR b.created_at < $4) RETURNING g.id)
+SELECT (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last, (SELECT count(*) FROM ended) AS ended";
+
+/// Looks at the next `limit` families after the id `after` and ends those made before `before`, or all, the
+/// offline ones too. Answers with the last id looked at, `None` at the end, and how many it ended.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn end_issued_before(
+    db: &impl Execute,
+    after: FamilyId,
+    limit: i64,
+    now: DateTime<Utc>,
+    before: Option<DateTime<Utc>>,
+) -> Result<(Option<FamilyId>, i64), StorageError> {
+    let params = [
+        (after.as_uuid() as _, Type::UUID),
+        (&limit as _, Type::INT8),
+        (&now as _, Type::TIMESTAMPTZ),
+        (&before as _, Type::TIMESTAMPTZ),
+        (&EndReason::Operator.as_str() as _, Type::TEXT),
+    ];
+    let row = db.query_opt(END_ISSUED_BEFORE, &params).await?;
+    row.map_or(Ok((None, 0)), |row| {
+        let last: Option<uuid::Uuid> = row.try_get("last")?;
+        Ok((last.map(FamilyId::from), row.try_get("ended")?))
+    })
+}
+
 // The codes go with their families: see authorization_codes::delete_expired.
 const DELETE_EXPIRED: &str = "WITH gone AS (
     DELETE FROM token_families WHERE id = ANY (ARRAY(
@@ -348,5 +381,6 @@ pub const STATEMENTS: &[&str] = &[
     REVOKE,
     END_OF_SESSION,
     END_OF_USER,
+    END_ISSUED_BEFORE,
     DELETE_EXPIRED,
 ];

@@ -63,6 +63,8 @@ const LIST: &str = concat!(
 const SET_PASSWORD: &str =
     "UPDATE users SET password_hash = $2, epoch = epoch + 1, updated_at = $3 WHERE id = $1";
 
+const MOVE_EPOCH: &str = "UPDATE users SET epoch = epoch + 1 WHERE id = $1";
+
 const DISABLE: &str = concat!(
     "UPDATE users u SET disabled_at = COALESCE(disabled_at, $2),
         epoch = epoch + CASE WHEN disabled_at IS NULL THEN 1 ELSE 0 END
@@ -84,6 +86,7 @@ pub const STATEMENTS: &[&str] = &[
     FIND_BY_EMAIL,
     LIST,
     SET_PASSWORD,
+    MOVE_EPOCH,
     DISABLE,
     ENABLE,
     DELETE,
@@ -159,6 +162,14 @@ pub async fn set_password(
         (&now as _, Type::TIMESTAMPTZ),
     ];
     Ok(db.execute(SET_PASSWORD, &params).await? > 0)
+}
+
+/// Moves the epoch: sessions, codes and families made before die. Says whether there is such a user.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn move_epoch(db: &impl Execute, id: UserId) -> Result<bool, StorageError> {
+    Ok(db.execute(MOVE_EPOCH, &[(id.as_uuid(), Type::UUID)]).await? > 0)
 }
 
 /// Forbids the user everything and moves the epoch, once. `None` if there is no such user.

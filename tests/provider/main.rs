@@ -6,6 +6,6 @@ mod support;
 mod access_tokens;
 mod authorization_codes;
 mod keys;
-mod refresh_families;
 mod packaging;
+mod refresh_families;
 mod storage;

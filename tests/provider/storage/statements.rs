@@ -2,7 +2,7 @@ use std::path::Path;
 
 use signet::storage::{
     access_tokens, authorization_codes, authorization_requests, client_assertion_jtis, clients, consents,
-    events, keys, logins, resources, revisions, sessions, token_families, users,
+    events, keys, logins, resources, revisions, server_time, sessions, token_families, users,
 };
 
 use crate::support::database;
@@ -20,6 +20,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("logins", logins::STATEMENTS),
     ("resources", resources::STATEMENTS),
     ("revisions", revisions::STATEMENTS),
+    ("server_time", server_time::STATEMENTS),
     ("sessions", sessions::STATEMENTS),
     ("users", users::STATEMENTS),
     ("token_families", token_families::STATEMENTS),

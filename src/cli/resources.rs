@@ -1,0 +1,133 @@
+//! `signet resources`: the APIs that tokens are for.
+
+use serde::Serialize;
+
+use super::output::{Deleted, Record};
+use super::{CommandError, Shell, scopes};
+use crate::domain::resource::Resource;
+use crate::flows::resources as flow;
+use crate::storage::resources;
+
+/// What to do with resources.
+#[derive(Debug, clap::Subcommand)]
+pub enum ResourcesCommand {
+    /// Register an API.
+    Create {
+        /// The URI that clients ask for, and the `aud` of the API's tokens.
+        #[arg(long, value_name = "URI")]
+        identifier: String,
+        /// What people call it; the consent page shows it.
+        #[arg(long)]
+        name: String,
+        /// A scope that means something there.
+        #[arg(long, num_args = 1..)]
+        scope: Vec<String>,
+    },
+    /// List all APIs.
+    List,
+    /// Change an API; what is not named stays.
+    Update {
+        /// The URI of the API.
+        identifier: String,
+        /// The new name.
+        #[arg(long)]
+        name: Option<String>,
+        /// The new scopes, in place of all old ones.
+        #[arg(long, num_args = 1..)]
+        scope: Option<Vec<String>>,
+    },
+    /// Delete an API: no more tokens for it.
+    Delete {
+        /// The URI of the API.
+        identifier: String,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct ListedResource {
+    identifier: String,
+    name: String,
+    scopes: Vec<String>,
+}
+
+impl From<Resource> for ListedResource {
+    fn from(resource: Resource) -> Self {
+        Self {
+            scopes: resource.scopes.iter().map(str::to_owned).collect(),
+            identifier: resource.identifier,
+            name: resource.name,
+        }
+    }
+}
+
+impl Record for ListedResource {
+    const COLUMNS: &'static [&'static str] = &["identifier", "name", "scopes"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.identifier.clone(), self.name.clone(), self.scopes.join(" ")]
+    }
+}
+
+/// Does what the subcommand says.
+pub async fn run(shell: &Shell, command: ResourcesCommand) -> Result<(), CommandError> {
+    match command {
+        ResourcesCommand::Create {
+            identifier,
+            name,
+            scope,
+        } => {
+            let resource = Resource {
+                identifier,
+                name,
+                scopes: scopes(&scope)?,
+            };
+            shell
+                .with_database(async |place| {
+                    flow::create(&place.db, &resource, &place.config.issuer, place.now()).await?;
+                    Ok(())
+                })
+                .await?;
+            shell.output.one(&ListedResource::from(resource))
+        }
+        ResourcesCommand::List => {
+            let rows = shell
+                .with_database(async |place| Ok(resources::list(&place.db).await?))
+                .await?;
+            let rows: Result<Vec<Resource>, _> = rows.into_iter().collect();
+            let listed: Vec<ListedResource> = rows?.into_iter().map(ListedResource::from).collect();
+            shell.output.list(&listed)
+        }
+        ResourcesCommand::Update {
+            identifier,
+            name,
+            scope,
+        } => {
+            let scopes = scope.as_deref().map(scopes).transpose()?;
+            if let Some(scopes) = &scopes {
+                flow::scopes_are_its_own(scopes.iter())?;
+            }
+            let updated = shell
+                .with_database(async |place| {
+                    let (name, scopes) = (name.as_deref(), scopes.as_ref());
+                    Ok(resources::update(&place.db, &identifier, name, scopes, place.now()).await?)
+                })
+                .await?;
+            match updated {
+                Some(resource) => shell.output.one(&ListedResource::from(resource)),
+                None => Err(CommandError::not_found("resource", identifier)),
+            }
+        }
+        ResourcesCommand::Delete { identifier } => {
+            shell.output.confirm(&format!(
+                "Delete the resource {identifier}? Clients get no more tokens for it."
+            ))?;
+            let deleted = shell
+                .with_database(async |place| Ok(resources::delete(&place.db, &identifier).await?))
+                .await?;
+            if !deleted {
+                return Err(CommandError::not_found("resource", identifier));
+            }
+            shell.output.one(&Deleted::new("identifier", identifier))
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Whether this node can serve, and the gauges that tell how it stands. Knows nothing of who asks.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::provider::Provider;
+use super::registry::RegistryError;
+use crate::domain::signing_key::{KeyState, StoredSigningKey};
+use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::storage::StorageError;
+
+/// How long the database may take to answer whoever asks whether it does.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why this node cannot serve now.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// The database does not answer.
+    #[error("the database does not answer")]
+    Database(#[source] StorageError),
+    /// Clients and resources are too old to be believed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// No key of this algorithm signs.
+    #[error("no {0} key signs at present")]
+    Keys(&'static str),
+}
+
+/// Whether everything that a login needs is there: keys, clients, the database.
+///
+/// # Errors
+/// With the first thing that is missing.
+pub async fn check(provider: &Provider) -> Result<(), NotReady> {
+    let now = provider.now();
+    let keys = provider.keys();
+    for algorithm in SigningAlgorithm::ALL {
+        if keys.ring.signing_key(algorithm, now).is_none() {
+            return Err(NotReady::Keys(algorithm.as_str()));
+        }
+    }
+    provider
+        .db
+        .with_limit(PATIENCE)
+        .ping()
+        .await
+        .map_err(NotReady::Database)?;
+    Ok(provider.registry.fresh()?)
+}
+
+/// Sets the gauges of the signing keys and of the pool.
+pub fn record_metrics(provider: &Provider) {
+    provider.db.record_metrics();
+    let now = provider.now();
+    let keys = provider.keys();
+    for algorithm in SigningAlgorithm::ALL {
+        for state in KeyState::ALL {
+            let of_state = || {
+                keys.ring
+                    .keys()
+                    .filter(|key| key.algorithm == algorithm && key.state(now) == state)
+            };
+            let oldest = of_state().map(|key| seconds_in_state(key, state, now)).max();
+            let labels = [("alg", algorithm.as_str()), ("state", state.as_str())];
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "2^52 seconds are longer than keys live"
+            )]
+            metrics::gauge!("signet_signing_key_age_seconds", &labels).set(oldest.unwrap_or(0) as f64);
+            #[expect(clippy::cast_precision_loss, reason = "there are less than 2^52 keys")]
+            metrics::gauge!("signet_signing_keys", &labels).set(of_state().count() as f64);
+        }
+    }
+}
+
+/// Tells what the gauges mean.
+pub fn describe_metrics() {
+    metrics::describe_gauge!(
+        "signet_signing_key_age_seconds",
+        metrics::Unit::Seconds,
+        "How long the oldest signing key of this state has been in it; 0 if there is none"
+    );
+    metrics::describe_gauge!("signet_signing_keys", "Signing keys, by algorithm and state");
+    metrics::describe_gauge!("signet_database_connections", "Connections of the pool, by state");
+    metrics::describe_gauge!(
+        "signet_database_waiting",
+        "Requests that wait for a connection of the pool"
+    );
+}
+
+/// How long `key` has been in `state`, which is its state at `now`.
+fn seconds_in_state(key: &StoredSigningKey, state: KeyState, now: DateTime<Utc>) -> i64 {
+    let since = match state {
+        KeyState::Announced => Some(key.published_at),
+        KeyState::Signing => key.signing_at,
+        KeyState::Draining => key.draining_at,
+        KeyState::Retired => key.retired_at,
+        KeyState::Compromised => key.compromised_at,
+    };
+    (now - since.unwrap_or(key.published_at)).num_seconds().max(0)
+}

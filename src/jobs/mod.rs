@@ -1,0 +1,67 @@
+//! Loops that poll, and stop on a token. Each node runs all of them; what two nodes do at once is done twice at
+//! worst, never wrongly.
+
+mod reload;
+mod sweep_expired;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::flows::provider::Provider;
+
+/// How the jobs work.
+#[derive(Debug, Clone)]
+pub struct JobSettings {
+    /// `keys.poll_interval`: how often a node looks whether keys, clients or resources changed.
+    pub poll_interval: Duration,
+    /// `keys.clock_skew`: what has expired is kept this much longer, for nodes whose clock is behind.
+    pub clock_skew: TimeDelta,
+}
+
+/// The running jobs.
+#[derive(Debug)]
+pub struct Jobs {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Jobs {
+    /// Starts all jobs. Call it inside the runtime that is to run them.
+    pub fn start(provider: &Arc<Provider>, settings: &JobSettings) -> Self {
+        let jobs = Self {
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        sweep_expired::describe_metrics();
+        jobs.tracker.spawn(reload::run(
+            Arc::clone(provider),
+            settings.poll_interval,
+            jobs.stop.clone(),
+        ));
+        jobs.tracker.spawn(sweep_expired::run(
+            Arc::clone(provider),
+            settings.clock_skew,
+            jobs.stop.clone(),
+        ));
+        jobs.tracker.close();
+        jobs
+    }
+
+    /// Lets each job finish the statement that it is at, and returns when all have ended.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tracker.wait().await;
+    }
+}
+
+/// Waits for `pause`. Says whether to go on: not once the token stops.
+async fn pause(pause: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(pause) => true,
+    }
+}

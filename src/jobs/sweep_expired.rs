@@ -1,0 +1,172 @@
+//! Deletes what has expired, a small batch at a time, so that tables stay as small as what lives in them. Nothing
+//! depends on it: what has expired is refused whether or not it is still there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::pause;
+use crate::flows::provider::Provider;
+use crate::random::Random;
+use crate::storage::{
+    Db, StorageError, access_tokens, authorization_codes, authorization_requests, client_assertion_jtis,
+    events, logins, sessions, token_families,
+};
+
+/// How often a table is looked at, on average.
+const INTERVAL: Duration = Duration::from_mins(1);
+/// How many rows one statement deletes.
+const BATCH: i64 = 500;
+/// The pause between two batches, which leaves the database to others.
+const BREATH: Duration = Duration::from_millis(50);
+/// A batch after a long pause may be slow; nobody waits for it.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Counted windows end long before that.
+const LOGIN_ATTEMPTS_KEPT: TimeDelta = TimeDelta::days(1);
+/// How long an operator can look at what happened.
+const EVENTS_KEPT: TimeDelta = TimeDelta::days(90);
+
+/// A kind of rows that expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    AuthorizationRequests,
+    AuthorizationCodes,
+    TokenFamilies,
+    RevokedAccessTokens,
+    ClientAssertionJtis,
+    Sessions,
+    Devices,
+    LoginAttempts,
+    Events,
+}
+
+impl Kind {
+    /// Families before sessions: a session stays as long as a family reads it.
+    const ALL: [Self; 9] = [
+        Self::AuthorizationRequests,
+        Self::AuthorizationCodes,
+        Self::TokenFamilies,
+        Self::RevokedAccessTokens,
+        Self::ClientAssertionJtis,
+        Self::Sessions,
+        Self::Devices,
+        Self::LoginAttempts,
+        Self::Events,
+    ];
+
+    const fn table(self) -> &'static str {
+        match self {
+            Self::AuthorizationRequests => "authorization_requests",
+            Self::AuthorizationCodes => "authorization_codes",
+            Self::TokenFamilies => "token_families",
+            Self::RevokedAccessTokens => "revoked_access_tokens",
+            Self::ClientAssertionJtis => "client_assertion_jtis",
+            Self::Sessions => "sessions",
+            Self::Devices => "devices",
+            Self::LoginAttempts => "login_attempts",
+            Self::Events => "events",
+        }
+    }
+
+    /// How much longer than its expiry a row is kept. `token_life` is that of the longest-lived access token:
+    /// without its family or session it would be dead too early.
+    fn kept(self, token_life: TimeDelta, clock_skew: TimeDelta) -> TimeDelta {
+        match self {
+            Self::TokenFamilies | Self::Sessions => token_life + clock_skew,
+            Self::LoginAttempts => LOGIN_ATTEMPTS_KEPT,
+            Self::Events => EVENTS_KEPT,
+            _ => clock_skew,
+        }
+    }
+
+    async fn delete(self, db: &Db, before: DateTime<Utc>) -> Result<u64, StorageError> {
+        match self {
+            Self::AuthorizationRequests => authorization_requests::delete_expired(db, before, BATCH).await,
+            Self::AuthorizationCodes => authorization_codes::delete_expired(db, before, BATCH).await,
+            Self::TokenFamilies => token_families::delete_expired(db, before, BATCH)
+                .await
+                .map(i64::unsigned_abs),
+            Self::RevokedAccessTokens => access_tokens::delete_expired(db, before, BATCH).await,
+            Self::ClientAssertionJtis => client_assertion_jtis::delete_expired(db, before, BATCH).await,
+            Self::Sessions => sessions::delete_expired(db, before, BATCH).await,
+            Self::Devices => logins::delete_expired_devices(db, before, BATCH).await,
+            Self::LoginAttempts => logins::delete_old_attempts(db, before, BATCH).await,
+            Self::Events => events::delete_expired(db, before, BATCH).await,
+        }
+    }
+}
+
+/// Sweeps all kinds again and again until `stop`. The pauses are random, so that nodes that started together do
+/// not sweep together.
+pub(super) async fn run(provider: Arc<Provider>, clock_skew: TimeDelta, stop: CancellationToken) {
+    let token_life = provider.settings.longest_lifetime();
+    let db = provider.db.with_limit(LIMIT);
+    while pause(jittered(INTERVAL, &*provider.random), &stop).await {
+        for kind in Kind::ALL {
+            let before = provider.now() - kind.kept(token_life, clock_skew);
+            match sweep(kind, &db, before, &stop).await {
+                Ok(0) => {}
+                Ok(deleted) => {
+                    metrics::counter!("signet_expired_rows_deleted_total", "table" => kind.table())
+                        .increment(deleted);
+                    tracing::debug!(table = kind.table(), deleted, "expired rows were deleted");
+                }
+                // The reload job says so already.
+                Err(error) if error.is_unavailable() => break,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, table = kind.table(), "expired rows cannot be deleted");
+                }
+            }
+        }
+    }
+}
+
+/// Deletes what expired before `before`, batch by batch, and says how many rows that were.
+async fn sweep(
+    kind: Kind,
+    db: &Db,
+    before: DateTime<Utc>,
+    stop: &CancellationToken,
+) -> Result<u64, StorageError> {
+    let mut all = 0;
+    loop {
+        let deleted = kind.delete(db, before).await?;
+        all += deleted;
+        if deleted < BATCH.unsigned_abs() || !pause(BREATH, stop).await {
+            return Ok(all);
+        }
+    }
+}
+
+/// Tells what the counter means.
+pub(super) fn describe_metrics() {
+    metrics::describe_counter!(
+        "signet_expired_rows_deleted_total",
+        "Rows deleted because they had expired, by table"
+    );
+}
+
+/// Half of `mean` to one and a half of it.
+fn jittered(mean: Duration, random: &dyn Random) -> Duration {
+    let mut bytes = [0; 4];
+    random.fill(&mut bytes);
+    mean.mul_f64(0.5 + f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SeededRandom;
+
+    #[test]
+    fn pauses_differ_and_stay_near_their_mean() {
+        let random = SeededRandom::new(1);
+        let pauses: Vec<Duration> = (0..100).map(|_| jittered(INTERVAL, &random)).collect();
+        assert!(pauses.iter().all(|pause| (30..=90).contains(&pause.as_secs())));
+        assert_ne!(pauses[0], pauses[1]);
+    }
+}

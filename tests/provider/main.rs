@@ -5,6 +5,7 @@ mod support;
 
 mod access_tokens;
 mod authorization_codes;
+mod code_flow;
 mod keys;
 mod packaging;
 mod refresh_families;

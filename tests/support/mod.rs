@@ -1,5 +1,7 @@
 //! What the tests share. Each integration binary includes it as `mod support`.
 
+pub mod app;
+pub mod browser;
 pub mod cluster;
 pub mod database;
 pub mod grants;

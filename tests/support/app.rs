@@ -1,0 +1,300 @@
+//! The real provider on a port of its own, with a database of its own, a clock that the test moves, and
+//! randomness that a seed decides.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use signet::clock::{Clock, SystemClock, TestClock};
+use signet::domain::browser_session::SessionPolicy;
+use signet::domain::email::EmailAddress;
+use signet::domain::ids::{ClientId, UserId};
+use signet::domain::password::Password;
+use signet::domain::refresh_token::RefreshPolicy;
+use signet::domain::resource::Resource;
+use signet::domain::user::Profile;
+use signet::flows::clients::{Clients, metadata};
+use signet::flows::provider::{Parts, Provider, Settings};
+use signet::flows::registry::{MAX_UNCONFIRMED, Registry};
+use signet::flows::resources;
+use signet::http::listen::listen;
+use signet::http::pages::view::Branding;
+use signet::http::{Site, SiteSettings};
+use signet::jose::wrap::MasterKey;
+use signet::oauth::scope::ScopeSet;
+use signet::password::{HashParams, Hasher, HasherSettings};
+use signet::random::SeededRandom;
+use signet::storage::users::{self, NewUser};
+use signet::storage::{Db, Statements};
+
+use super::database::{TestDatabase, database};
+
+/// The master key of every test.
+pub fn master_key() -> MasterKey {
+    MasterKey::generate(&SeededRandom::new(7))
+}
+
+/// What a test may want otherwise.
+pub struct Options {
+    pub settings: Settings,
+    pub site: SiteSettings,
+    pub hasher: HasherSettings,
+    pub statements: Statements,
+    /// Behind which issuer the app claims to be; `None`: the address that it listens on.
+    pub issuer: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            settings: Settings {
+                issuer: String::new(),
+                brand: "Signet".to_owned(),
+                access_token_ttl: TimeDelta::minutes(10),
+                id_token_ttl: TimeDelta::minutes(10),
+                authorization_code_ttl: TimeDelta::seconds(60),
+                refresh: RefreshPolicy {
+                    retry_window: TimeDelta::seconds(30),
+                    recovery_window: TimeDelta::hours(24),
+                    idle_ttl: TimeDelta::days(14),
+                    ttl: TimeDelta::days(90),
+                },
+                sessions: SessionPolicy {
+                    ttl: TimeDelta::days(30),
+                    idle_ttl: TimeDelta::days(7),
+                },
+                signup: true,
+                require_verified_email: false,
+                min_strength: 2,
+                rate_limits: true,
+            },
+            site: SiteSettings {
+                cookie_prefix: "better-auth".to_owned(),
+                cookie_domain: None,
+                trusted_proxies: vec!["127.0.0.1/32".parse().expect("a network")],
+                branding: Branding {
+                    name: "Signet".to_owned(),
+                    logo: None,
+                    accent: [0x1d, 0x4e, 0xd8],
+                },
+                jwks_max_age: Duration::from_secs(300),
+            },
+            hasher: HasherSettings {
+                params: HashParams {
+                    memory_kib: 64,
+                    iterations: 1,
+                    parallelism: 1,
+                },
+                threads: 2,
+                queue_timeout: Duration::from_secs(10),
+                queue_length: 1000,
+            },
+            statements: Statements::Prepared,
+            issuer: None,
+        }
+    }
+}
+
+/// A running provider, ended with the value.
+pub struct TestApp {
+    /// Its address, and unless the test said otherwise its issuer.
+    pub url: String,
+    pub issuer: String,
+    pub provider: Arc<Provider>,
+    pub clock: Arc<TestClock>,
+    /// Declared before the database, so that it is dropped before it.
+    server: ServerHandle,
+    pub database: Arc<TestDatabase>,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// An app with other options.
+    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let clock = Arc::new(TestClock::starting_at(SystemClock.now()));
+        Self::on(Arc::new(database().await), clock, change).await
+    }
+
+    /// Another node on the same database, with the same clock and the same issuer.
+    pub async fn second_node(&self) -> Self {
+        let issuer = self.issuer.clone();
+        let change = |options: &mut Options| options.issuer = Some(issuer);
+        Self::on(self.database.clone(), self.clock.clone(), change).await
+    }
+
+    async fn on(
+        database: Arc<TestDatabase>,
+        clock: Arc<TestClock>,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
+        static SEED: AtomicU64 = AtomicU64::new(1);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let mut options = Options::default();
+        change(&mut options);
+        let issuer = options.issuer.unwrap_or_else(|| url.clone());
+        options.settings.issuer.clone_from(&issuer);
+        let db = database.open(options.statements, 16);
+        let parts = Parts {
+            settings: options.settings,
+            registry: Registry::open(&db, Vec::new(), MAX_UNCONFIRMED)
+                .await
+                .expect("an empty registry"),
+            db,
+            passwords: Hasher::start(&options.hasher).expect("threads start"),
+            clock: clock.clone(),
+            random: Arc::new(SeededRandom::new(SEED.fetch_add(1, Ordering::Relaxed))),
+            masters: vec![master_key()],
+        };
+        let provider = Arc::new(Provider::open(parts).await.expect("the keys are made"));
+        let site = Site::new(provider.clone(), options.site);
+        let server = run(listener, site);
+        Self {
+            url,
+            issuer,
+            provider,
+            clock,
+            server,
+            database,
+        }
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+    }
+
+    pub fn db(&self) -> &Db {
+        &self.provider.db
+    }
+
+    /// Registers a client by RFC 7591 metadata, and returns its `client_id` and secret.
+    pub async fn client(&self, document: Value) -> (String, String) {
+        let (registration, _) = metadata::parse(&document).expect("the test's metadata is right");
+        let keys = self.provider.keys();
+        let clients = Clients {
+            db: self.db(),
+            secret_keys: &keys.mac.client_secret,
+            issuer: &self.issuer,
+            random: &*self.provider.random,
+        };
+        let mut made = clients
+            .create(vec![registration], self.provider.now())
+            .await
+            .expect("the test's client is right");
+        self.provider.reload().await.expect("the registry is read");
+        let made = made.pop().expect("one went in");
+        let secret = made.secret.map(|secret| secret.expose().to_owned());
+        (made.client.id.to_string(), secret.unwrap_or_default())
+    }
+
+    /// A public first-party client with refresh tokens, known as `spa`.
+    pub async fn spa(&self) -> String {
+        self.client(json!({
+            "client_id": "spa", "client_name": "Example SPA", "token_endpoint_auth_method": "none",
+            "redirect_uris": [CALLBACK], "post_logout_redirect_uris": ["https://app.example/bye"],
+            "grant_types": ["authorization_code", "refresh_token"], "first_party": true,
+            "id_token_signed_response_alg": "EdDSA",
+            "scope": "openid profile email address phone offline_access notes:read",
+        }))
+        .await
+        .0
+    }
+
+    /// Registers an API.
+    pub async fn resource(&self, identifier: &str, scope: &str) {
+        let resource = Resource {
+            identifier: identifier.to_owned(),
+            name: "Notes".to_owned(),
+            scopes: ScopeSet::parse(scope).expect("a scope"),
+        };
+        resources::create(self.db(), &resource, &self.issuer, self.provider.now())
+            .await
+            .expect("the test's resource is right");
+        self.provider.reload().await.expect("the registry is read");
+    }
+
+    /// Makes an account past the pages.
+    pub async fn user(&self, email: &str, profile: Value) -> UserId {
+        let hash = self
+            .provider
+            .passwords
+            .hash(&Password::presented(PASSWORD), [9; 16])
+            .await;
+        let Value::Object(profile) = profile else {
+            panic!("a profile is an object")
+        };
+        let user = NewUser {
+            id: UserId::generate(&*self.provider.random),
+            email: &EmailAddress::parse(email).expect("an address"),
+            email_verified: true,
+            name: "Ada Lovelace",
+            profile: &Profile::new(profile).expect("standard claims"),
+            password_hash: Some(&hash.expect("hashed")),
+        };
+        users::insert(self.db(), &user, self.provider.now())
+            .await
+            .expect("stored");
+        user.id
+    }
+
+    /// How many rows a table has.
+    pub async fn count(&self, table: &str) -> i64 {
+        let client = self.database.client().await;
+        let row = client
+            .query_one(&format!("SELECT count(*) FROM {table}"), &[])
+            .await;
+        row.expect("counted").get(0)
+    }
+
+    /// Runs a statement that only a test would.
+    pub async fn sql(&self, statement: &str) {
+        let client = self.database.client().await;
+        client
+            .batch_execute(statement)
+            .await
+            .expect("the test's statement runs");
+    }
+
+    /// Makes a client by its id disabled.
+    pub async fn disable_client(&self, id: &str) {
+        let id: ClientId = id.parse().expect("an id");
+        signet::storage::clients::disable(self.db(), &id, self.provider.now())
+            .await
+            .expect("disabled");
+        self.provider.reload().await.expect("the registry is read");
+    }
+}
+
+/// The redirect URI of the tests' clients. Nobody listens there: the tests read the address.
+pub const CALLBACK: &str = "https://app.example/callback";
+
+/// A password that nobody guesses.
+pub const PASSWORD: &str = "correct-horse battery staple 7";
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        // Not waited for: the workers end by themselves, and the database is dropped by force.
+        drop(self.server.stop(false));
+        self.provider.db.close();
+    }
+}
+
+fn run(listener: TcpListener, site: Site) -> ServerHandle {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let server = listen(listener, site, None, 2).expect("the listener works");
+            sender.send(server.handle()).expect("the test waits");
+            server.await.expect("the server runs");
+        });
+    });
+    receiver.recv().expect("the server starts")
+}

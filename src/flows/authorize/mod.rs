@@ -39,6 +39,8 @@ pub enum Step {
     Consent(AuthorizationRequestId),
     /// Go back to the client.
     Respond(AuthorizationResponse),
+    /// Nowhere: another tab has just answered this request.
+    Gone,
 }
 
 /// A proven request with its client.
@@ -101,45 +103,45 @@ pub async fn advance(
         };
         Ok(step(id))
     };
-    let refused = |code, description| {
-        let back = SendBack::of(proven, code, description);
-        Step::Respond(AuthorizationResponse::error(&provider.settings.issuer, back))
-    };
-    let step = match request.next_step(seen, covers, progress, now) {
+    let refusal = match request.next_step(seen, covers, progress, now) {
         NextStep::Login => return page(Step::Login).await,
         NextStep::Signup if provider.settings.signup => return page(Step::Signup).await,
         NextStep::Signup => return page(Step::Login).await,
         NextStep::Consent => return page(Step::Consent).await,
-        NextStep::Issue => {
-            let present = present.expect("a code is issued for somebody who is present");
-            match issue_code(provider, proven, present, now).await? {
-                Some(code) => Step::Respond(AuthorizationResponse::code(
-                    &provider.settings.issuer,
-                    proven,
-                    &code,
-                )),
-                // The session ended, or the client was disabled, while we looked.
-                None if request.prompt.none => refused(ErrorCode::LoginRequired, "the user must log in"),
-                None => return page(Step::Login).await,
-            }
-        }
-        NextStep::LoginRequired => refused(ErrorCode::LoginRequired, "the user must log in"),
-        NextStep::ConsentRequired => refused(ErrorCode::ConsentRequired, "the user must consent"),
-        NextStep::WrongUser => refused(
+        NextStep::Issue => None,
+        NextStep::LoginRequired => Some(LOGIN_REQUIRED),
+        NextStep::ConsentRequired => Some((ErrorCode::ConsentRequired, "the user must consent")),
+        NextStep::WrongUser => Some((
             ErrorCode::LoginRequired,
             "the user who logged in is not the one that was asked for",
-        ),
-        NextStep::UnmetAcr => refused(
+        )),
+        NextStep::UnmetAcr => Some((
             ErrorCode::UnmetAuthenticationRequirements,
             "the essential acr cannot be met",
-        ),
+        )),
     };
-    // Of all tabs that would answer one stored request, one does; a code that was made in vain expires.
-    if let Stored::As(id) = stored {
-        storage::authorization_requests::delete(&provider.db, id, browser).await?;
+    // Of all tabs that would answer one stored request, one does.
+    if let Stored::As(id) = stored
+        && !storage::authorization_requests::delete(&provider.db, id, browser).await?
+    {
+        return Ok(Step::Gone);
     }
-    Ok(step)
+    let issuer = &provider.settings.issuer;
+    let code = match present {
+        Some(present) if refusal.is_none() => issue_code(provider, proven, present, now).await?,
+        _ => None,
+    };
+    Ok(Step::Respond(match code {
+        Some(code) => AuthorizationResponse::code(issuer, proven, &code),
+        None => {
+            // Without a refusal the session ended, or the client was disabled, while we looked.
+            let (code, description) = refusal.unwrap_or(LOGIN_REQUIRED);
+            AuthorizationResponse::error(issuer, SendBack::of(proven, code, description))
+        }
+    }))
 }
+
+const LOGIN_REQUIRED: (ErrorCode, &str) = (ErrorCode::LoginRequired, "the user must log in");
 
 /// Stores a request until its pages are done. Without `browser` the first that opens it owns it.
 ///

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::domain::authorization::Progress;
 use crate::domain::ids::AuthorizationRequestId;
 use crate::flows::authorize::{
-    self, AuthorizationResponse, AuthorizeError, Parameters, Proven, Resumed, Step, Stored,
+    self, AuthorizationResponse, AuthorizeError, Parameters, Proven, ResumeError, Resumed, Step, Stored,
 };
 use crate::http::body::Form;
 use crate::http::error;
@@ -87,6 +87,7 @@ async fn go_on(
         Step::Signup(id) => see_other(&site.path(&format!("/signup?request={id}"))),
         Step::Consent(id) => see_other(&site.path(&format!("/consent?request={id}"))),
         Step::Respond(response) => respond(site, &response, Some(proven)),
+        Step::Gone => pending::lost(site, request, &ResumeError::Gone),
     };
     visitor.set_cookies(site, answer.headers_mut());
     answer

@@ -26,45 +26,6 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// The names, with the prefixes that make browsers keep what they promise (RFC 6265bis §4.1.3).
-#[derive(Debug, Clone)]
-pub struct CookieNames {
-    session: String,
-    bind: Option<String>,
-    device: String,
-    browser: String,
-    domain: Option<String>,
-    secure: bool,
-}
-
-impl CookieNames {
-    /// The names for a site. A second cookie binds the session to the very host where no domain is set and the
-    /// browser enforces it, on https.
-    pub fn new(prefix: &str, domain: Option<String>, secure: bool) -> Self {
-        let (for_site, for_host) = if secure {
-            ("__Secure-", "__Host-")
-        } else {
-            ("", "")
-        };
-        Self {
-            session: format!("{for_site}{prefix}.session_token"),
-            bind: (secure && domain.is_none()).then(|| "__Host-signet.bind".to_owned()),
-            device: format!("{for_host}signet.device"),
-            browser: format!("{for_host}signet.browser"),
-            domain,
-            secure,
-        }
-    }
-
-    fn set(&self, name: &str, value: &str, max_age: i64, domain: Option<&str>) -> HeaderValue {
-        let domain = domain.map_or_else(String::new, |domain| format!("; Domain={domain}"));
-        let secure = if self.secure { "; Secure" } else { "" };
-        let text =
-            format!("{name}={value}; Max-Age={max_age}{domain}; Path=/; HttpOnly{secure}; SameSite=Lax");
-        HeaderValue::try_from(text).expect("names and values of ours are printable ASCII")
-    }
-}
-
 /// What the cookies of a request say, as far as they are ours.
 #[derive(Debug, Default)]
 pub struct Cookies {

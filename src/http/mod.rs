@@ -2,6 +2,7 @@
 
 pub mod body;
 mod client_address;
+mod cookie_names;
 mod cookies;
 mod cors;
 mod csrf;
@@ -9,6 +10,7 @@ pub mod dev;
 mod error;
 pub mod fields;
 pub mod listen;
+mod metadata_cache;
 mod oauth;
 pub mod ops;
 pub mod pages;

@@ -7,8 +7,8 @@ use actix_web::http::header::HeaderValue;
 use ipnet::IpNet;
 use url::Url;
 
-use super::cookies::CookieNames;
-use super::oauth::metadata::MetadataCache;
+use super::cookie_names::CookieNames;
+use super::metadata_cache::MetadataCache;
 use super::pages::view::{Branding, Pages};
 use crate::flows::provider::Provider;
 

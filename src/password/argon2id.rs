@@ -10,7 +10,7 @@ use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use subtle::ConstantTimeEq;
 
-use super::pool::Counters;
+use super::counters::Counters;
 use super::{HashParams, Verification};
 use crate::domain::password::{Password, PasswordHash};
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::argon2id::{Memory, OutOfMemory};
+use super::counters::Counters;
 use super::{Busy, Counts, HasherSettings, StartError};
 
 /// The least time to come back after. `Retry-After` speaks in seconds.
@@ -53,15 +54,6 @@ struct Question<W, T> {
     work: W,
     answer: oneshot::Sender<Result<T, Busy>>,
     busy: Busy,
-}
-
-/// What was done, for metrics and for tests.
-#[derive(Default)]
-pub(super) struct Counters {
-    pub(super) hashes: AtomicU64,
-    pub(super) filled_kib: AtomicU64,
-    shed: AtomicU64,
-    skipped: AtomicU64,
 }
 
 impl Pool {

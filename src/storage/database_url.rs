@@ -22,47 +22,9 @@ use postgres_openssl::MakeTlsConnector;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config};
 
+use super::DatabaseUrlError;
 use super::tls::TlsParameters;
 use crate::domain::secret::Secret;
-
-/// What is wrong with a database URL. Never tells the URL itself, which holds a password.
-#[derive(Debug, thiserror::Error)]
-pub enum DatabaseUrlError {
-    /// Another scheme, or libpq's `key=value` form.
-    #[error("the database URL must start with postgres:// or postgresql://")]
-    Scheme,
-    /// A parameter that is unknown, or has a value that it cannot have.
-    #[error("the database URL is not understood")]
-    Syntax(#[source] tokio_postgres::Error),
-    /// A TLS parameter has a value that it cannot have.
-    #[error("{parameter} in the database URL cannot be that; it is one of {expected}")]
-    Value {
-        /// The parameter's name.
-        parameter: &'static str,
-        /// What it may be.
-        expected: &'static str,
-    },
-    /// `verify-ca` without an authority, or with the system's, would trust every certificate on earth.
-    #[error(
-        "sslmode={0} in the database URL needs sslrootcert=FILE, the authority that signs the server's certificate"
-    )]
-    NoRootCertificate(&'static str),
-    /// The system's authorities vouch for names only.
-    #[error("sslrootcert=system in the database URL needs sslmode=verify-full")]
-    SystemNeedsFull,
-    /// A certificate or key file is missing or holds something else.
-    #[error("the file that {parameter} in the database URL names cannot be used")]
-    File {
-        /// The parameter's name.
-        parameter: &'static str,
-        /// What went wrong.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// OpenSSL failed by itself.
-    #[error("TLS cannot be set up")]
-    Tls(#[from] openssl::error::ErrorStack),
-}
 
 /// A parsed database URL.
 #[derive(Clone)]

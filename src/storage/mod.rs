@@ -26,5 +26,5 @@ mod tls;
 pub mod token_families;
 pub mod users;
 
-pub use error::StorageError;
+pub use error::{DatabaseUrlError, StorageError};
 pub use execute::{Db, Execute, Param, Statements, Tx};

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 
-use super::database_url::{DatabaseUrl, DatabaseUrlError};
-use super::{Db, Statements};
+use super::database_url::DatabaseUrl;
+use super::{DatabaseUrlError, Db, Statements};
 use crate::domain::secret::Secret;
 
 /// How long a request waits for a connection before it is told that the database is not there.

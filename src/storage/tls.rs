@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use postgres_openssl::MakeTlsConnector;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 
-use super::database_url::DatabaseUrlError;
+use super::DatabaseUrlError;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Mode {

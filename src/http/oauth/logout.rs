@@ -5,12 +5,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::authorize::see_other;
-use crate::flows::end_session::{self, EndSession, EndSessionError, Parameters};
+use crate::flows::end_session::{self, EndSession};
 use crate::http::body::Form;
 use crate::http::cookies;
 use crate::http::error;
 use crate::http::fields::Fields;
-use crate::http::pages::logout::{ask, logged_out};
+use crate::http::pages::logout::{ask, logged_out, parameters, refused};
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;
 
@@ -60,38 +60,6 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         }
     }
     see_other(&site.path(&format!("/oauth2/logout?{}", query.finish())))
-}
-
-/// The parameters of a logout, from a query or from the form of the page that asked.
-pub fn parameters(fields: &Fields) -> Parameters {
-    Parameters {
-        id_token_hint: fields.owned("id_token_hint"),
-        client_id: fields.owned("client_id"),
-        post_logout_redirect_uri: fields.owned("post_logout_redirect_uri"),
-        state: fields.owned("state"),
-    }
-}
-
-/// A logout that cannot be believed: nobody is logged out or sent anywhere.
-pub fn refused(site: &Site, request: &HttpRequest, error: &EndSessionError) -> HttpResponse {
-    let message = match error {
-        EndSessionError::Storage(error) => return error::storage_page(site, request, error),
-        EndSessionError::Registry(_) => return error::unavailable_page(site, request),
-        EndSessionError::Hint => "The application named a sign-in that is not its own.",
-        EndSessionError::Client => "The application that sent you here is not known here.",
-        EndSessionError::RedirectUri => {
-            "The application wants you sent back to an address that it has not registered."
-        }
-    };
-    tracing::info!(reason = %error, "a logout was refused");
-    error::page(
-        site,
-        request,
-        StatusCode::BAD_REQUEST,
-        "You were not signed out",
-        message,
-        Some("You can sign out on your account page."),
-    )
 }
 
 fn malformed(site: &Site, request: &HttpRequest) -> HttpResponse {

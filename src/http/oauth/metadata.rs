@@ -1,48 +1,14 @@
 //! The metadata documents: `/.well-known/openid-configuration` (OpenID Connect Discovery §4) and
 //! `/.well-known/oauth-authorization-server` (RFC 8414 §3), the same bytes, made once a revision of the registry.
 
-use std::sync::Arc;
-
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
-use arc_swap::ArcSwapOption;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
-use crate::flows::discovery;
 use crate::http::site::Site;
-
-/// The document as it is sent.
-#[derive(Debug)]
-struct Document {
-    revision: i64,
-    body: Bytes,
-    etag: String,
-}
-
-/// The last document that was made.
-#[derive(Debug, Default)]
-pub struct MetadataCache(ArcSwapOption<Document>);
-
-impl MetadataCache {
-    fn present(&self, site: &Site) -> Arc<Document> {
-        let revision = site.provider.registry.revision();
-        if let Some(known) = self.0.load_full().filter(|known| known.revision == revision) {
-            return known;
-        }
-        let body = Bytes::from(discovery::document(&site.provider));
-        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
-        let made = Arc::new(Document { revision, body, etag });
-        self.0.store(Some(made.clone()));
-        made
-    }
-}
 
 /// Answers with the metadata.
 pub async fn metadata(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    let document = site.metadata.present(&site);
+    let document = site.metadata.present(&site.provider);
     let known = is_known(&request, &document.etag);
     let mut answer = if known {
         HttpResponse::NotModified()

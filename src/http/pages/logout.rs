@@ -1,18 +1,19 @@
 //! `/logout`: asks, then ends the session.
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::SET_COOKIE;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::view::{LoggedOutPage, LogoutPage};
 use super::{client_view, pending, posted};
 use crate::domain::client::Client;
-use crate::flows::end_session::{self, Destination};
+use crate::flows::end_session::{self, Destination, EndSessionError, Parameters};
 use crate::flows::sessions;
 use crate::http::body::Form;
 use crate::http::cookies;
 use crate::http::error;
+use crate::http::fields::Fields;
 use crate::http::oauth::authorize::see_other;
-use crate::http::oauth::logout::{parameters, refused};
 use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;
@@ -101,4 +102,36 @@ pub fn logged_out(site: &Site, client: Option<&Client>) -> HttpResponse {
         client: client.map(client_view),
     });
     security_headers::page(&mut HttpResponse::Ok(), PagePolicy::Own, html)
+}
+
+/// The parameters of a logout, from a query or from the form of the page that asked.
+pub fn parameters(fields: &Fields) -> Parameters {
+    Parameters {
+        id_token_hint: fields.owned("id_token_hint"),
+        client_id: fields.owned("client_id"),
+        post_logout_redirect_uri: fields.owned("post_logout_redirect_uri"),
+        state: fields.owned("state"),
+    }
+}
+
+/// A logout that cannot be believed: nobody is logged out or sent anywhere.
+pub fn refused(site: &Site, request: &HttpRequest, error: &EndSessionError) -> HttpResponse {
+    let message = match error {
+        EndSessionError::Storage(error) => return error::storage_page(site, request, error),
+        EndSessionError::Registry(_) => return error::unavailable_page(site, request),
+        EndSessionError::Hint => "The application named a sign-in that is not its own.",
+        EndSessionError::Client => "The application that sent you here is not known here.",
+        EndSessionError::RedirectUri => {
+            "The application wants you sent back to an address that it has not registered."
+        }
+    };
+    tracing::info!(reason = %error, "a logout was refused");
+    error::page(
+        site,
+        request,
+        StatusCode::BAD_REQUEST,
+        "You were not signed out",
+        message,
+        Some("You can sign out on your account page."),
+    )
 }

@@ -17,8 +17,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-/// Libraries that would log parameters, headers or bodies beyond this level.
-const CAPPED: [(&str, LevelFilter); 5] = [
+/// Libraries that would log parameters, headers or bodies beyond this level; and one that says at every start what
+/// we say ourselves.
+const CAPPED: [(&str, LevelFilter); 6] = [
+    ("actix_server", LevelFilter::WARN),
     ("tokio_postgres", LevelFilter::INFO),
     ("actix_http", LevelFilter::INFO),
     ("actix_web", LevelFilter::INFO),

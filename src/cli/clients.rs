@@ -183,8 +183,8 @@ async fn list(shell: &Shell) -> Result<(), CommandError> {
     let rows = shell
         .with_database(async |place| Ok(storage::clients::list(&place.db).await?))
         .await?;
-    let clients: Result<Vec<Client>, _> = rows.into_iter().collect();
-    let records: Vec<ClientRecord> = clients?.into_iter().map(ClientRecord::from).collect();
+    let clients = shell.output.readable(rows).into_iter();
+    let records: Vec<ClientRecord> = clients.map(|client: Client| client.into()).collect();
     shell.output.list(&records)
 }
 

@@ -1,11 +1,11 @@
 //! `signet doctor`: looks at everything that a server needs, changes nothing, and says what to do.
 
+use std::fmt::Write;
 use std::time::Instant;
 
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::output::{Record, or_dash};
 use super::{CommandError, Shell};
 use crate::config::{Config, Loaded, MasterKeySource};
 use crate::flows::keys;
@@ -64,22 +64,22 @@ impl Finding {
     }
 }
 
-impl Record for Finding {
-    const COLUMNS: &'static [&'static str] = &["check", "status", "message", "what to do"];
-
-    fn cells(&self) -> Vec<String> {
-        let status = match self.status {
+/// For people: a line each, with what to do below it.
+fn sheet(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let status = match finding.status {
             Status::Ok => "ok",
             Status::Warning => "warning",
             Status::Failed => "FAILED",
         };
-        vec![
-            self.check.to_owned(),
-            status.to_owned(),
-            self.message.replace('\n', " "),
-            or_dash(self.hint.as_ref()),
-        ]
+        let message = finding.message.replace('\n', " ");
+        let _ = writeln!(text, "{status:8} {:14} {message}", finding.check);
+        if let Some(hint) = &finding.hint {
+            let _ = writeln!(text, "{:23} → {hint}", "");
+        }
     }
+    text
 }
 
 /// Looks at everything. Fails if anything is wrong; a warning is not.
@@ -95,7 +95,7 @@ pub async fn run(shell: &Shell, _arguments: Arguments) -> Result<(), CommandErro
         }
         Err(error) => findings.push(Finding::failed("configuration", error)),
     }
-    shell.output.list(&findings)?;
+    shell.output.array(&findings, sheet)?;
     let failed = findings
         .iter()
         .filter(|finding| finding.status == Status::Failed)
@@ -194,11 +194,10 @@ async fn database(config: &Config, masters: Option<&[MasterKey]>, findings: &mut
             "say sslmode=verify-full in database.url",
         ));
     }
-    if schema(config, &database, findings).await {
-        clocks(config, &database, findings).await;
-        if let Some(masters) = masters {
-            signing_keys(config, &database, masters, findings).await;
-        }
+    clocks(config, &database, findings).await;
+    let readable = schema(config, &database, findings).await;
+    if let Some(masters) = masters.filter(|_| readable) {
+        signing_keys(config, &database, masters, findings).await;
     }
     database.close().await;
 }

@@ -66,6 +66,18 @@ impl Output {
         }
     }
 
+    /// Prints many things: a bare array, or what `sheet` makes of them for people.
+    pub fn array<T: Serialize>(
+        &self,
+        things: &[T],
+        sheet: impl FnOnce(&[T]) -> String,
+    ) -> Result<(), CommandError> {
+        match self.format {
+            Format::Json => json(&things),
+            Format::Table => write(&sheet(things)),
+        }
+    }
+
     /// Prints many things that come a page at a time: `next` is given the last of the page before. Ends with the
     /// first page that is empty.
     ///
@@ -111,6 +123,14 @@ impl Output {
     /// Says something that the operator should look at, and that is no failure.
     pub fn warning(&self, text: &str) {
         eprintln!("warning: {text}");
+    }
+
+    /// The rows that this version can read, with a warning for each that it cannot: a newer one may have written it.
+    pub fn readable<T, E: std::error::Error>(&self, rows: Vec<Result<T, E>>) -> Vec<T> {
+        let warn = |error: &E| self.warning(&format!("left out: {error}"));
+        rows.into_iter()
+            .filter_map(|row| row.inspect_err(warn).ok())
+            .collect()
     }
 
     /// Whether people read the results.

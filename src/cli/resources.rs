@@ -93,8 +93,8 @@ pub async fn run(shell: &Shell, command: ResourcesCommand) -> Result<(), Command
             let rows = shell
                 .with_database(async |place| Ok(resources::list(&place.db).await?))
                 .await?;
-            let rows: Result<Vec<Resource>, _> = rows.into_iter().collect();
-            let listed: Vec<ListedResource> = rows?.into_iter().map(ListedResource::from).collect();
+            let resources = shell.output.readable(rows).into_iter();
+            let listed: Vec<ListedResource> = resources.map(ListedResource::from).collect();
             shell.output.list(&listed)
         }
         ResourcesCommand::Update {

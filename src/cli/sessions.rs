@@ -32,7 +32,8 @@ pub enum SessionsCommand {
 
 /// Which sessions end.
 #[derive(Debug, clap::Args)]
-#[group(id = "which", required = true, multiple = false, args = ["id", "user", "all"])]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["id", "user", "all"]))]
 pub struct RevokeOptions {
     /// This session.
     id: Option<SessionId>,
@@ -43,7 +44,7 @@ pub struct RevokeOptions {
     #[arg(long)]
     all: bool,
     /// Only what was issued before this time (RFC 3339), as the time of a backup that was restored.
-    #[arg(long, requires = "all", value_name = "TIME")]
+    #[arg(long, requires = "all", conflicts_with_all = ["id", "user"], value_name = "TIME")]
     issued_before: Option<DateTime<Utc>>,
 }
 

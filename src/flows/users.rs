@@ -3,9 +3,10 @@
 
 use chrono::{DateTime, Utc};
 
+use super::signup::{PasswordFault, new_password};
 use crate::domain::email::{EmailAddress, EmailKey, InvalidEmail};
 use crate::domain::ids::UserId;
-use crate::domain::password::{Password, PasswordHash, PasswordRule};
+use crate::domain::password::{PasswordHash, PasswordRule};
 use crate::domain::user::{self, Profile, User};
 use crate::password::{Busy, Hasher, SALT_LENGTH, Strength};
 use crate::random::Random;
@@ -101,12 +102,11 @@ impl Users<'_> {
     pub async fn create(&self, account: &NewAccount<'_>, now: DateTime<Utc>) -> Result<User, UsersError> {
         let email = EmailAddress::parse(account.email)?;
         let name = user::parse_name(account.name).ok_or(UsersError::Name)?;
-        let password = Password::chosen(account.password)?;
         // Told before the work of a hash; the insertion below decides.
         if users::find_by_email(self.db, email.key()).await?.is_some() {
             return Err(UsersError::EmailTaken);
         }
-        let hash = self.hash(&password, email.as_str(), &name).await?;
+        let hash = self.hash(account.password, email.as_str(), &name).await?;
         let id = UserId::generate(self.random);
         let new = NewUser {
             id,
@@ -127,8 +127,7 @@ impl Users<'_> {
     /// # Errors
     /// When the password is not acceptable, the user is gone, or the database fails.
     pub async fn set_password(&self, user: &User, text: &str, now: DateTime<Utc>) -> Result<(), UsersError> {
-        let password = Password::chosen(text)?;
-        let hash = self.hash(&password, &user.email, &user.name).await?;
+        let hash = self.hash(text, &user.email, &user.name).await?;
         if users::set_password(self.db, user.id, &hash, now).await? {
             Ok(())
         } else {
@@ -136,16 +135,16 @@ impl Users<'_> {
         }
     }
 
-    async fn hash(&self, password: &Password, email: &str, name: &str) -> Result<PasswordHash, UsersError> {
-        if self.min_strength > 0 {
-            let strength = self.passwords.judge(password, &[email, name, self.brand]).await?;
-            if strength.score < self.min_strength {
-                return Err(UsersError::Guessable(strength));
-            }
-        }
+    async fn hash(&self, text: &str, email: &str, name: &str) -> Result<PasswordHash, UsersError> {
+        let known = [email, name, self.brand];
+        let password = match new_password(self.passwords, self.min_strength, text, &known).await? {
+            Ok(password) => password,
+            Err(PasswordFault::Rule(rule)) => return Err(rule.into()),
+            Err(PasswordFault::Weak(strength)) => return Err(UsersError::Guessable(strength)),
+        };
         let mut salt = [0; SALT_LENGTH];
         self.random.fill(&mut salt);
-        Ok(self.passwords.hash(password, salt).await?)
+        Ok(self.passwords.hash(&password, salt).await?)
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn run(provider: Arc<Provider>, interval: Duration, stop: Cance
         trouble = match provider.reload().await {
             Ok(()) => {
                 if let Some(trouble) = trouble {
-                    trouble.is_over();
+                    trouble.end();
                 }
                 None
             }
@@ -62,7 +62,7 @@ impl Trouble {
         Self { since, text }
     }
 
-    fn is_over(self) {
+    fn end(self) {
         let duration_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(duration_ms, trouble = self.text, "the database is back");
     }

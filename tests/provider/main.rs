@@ -6,6 +6,7 @@ mod support;
 mod access_tokens;
 mod authorization_codes;
 mod code_flow;
+mod commands;
 mod keys;
 mod packaging;
 mod refresh_families;

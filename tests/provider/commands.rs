@@ -1,0 +1,7 @@
+//! The commands as scripts see them: the real binary, its exit status, standard output and standard error.
+
+mod accounts;
+mod binary;
+mod clients;
+mod lines;
+mod operations;

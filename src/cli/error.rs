@@ -224,7 +224,7 @@ impl From<ServerError> for CommandError {
             ServerError::Hasher(error) => error.into(),
             ServerError::Demo(PrepareError::Client(error)) => error.into(),
             ServerError::Demo(PrepareError::Resource(error)) => error.into(),
-            ServerError::DatabaseUrl { .. } | ServerError::MasterKey(_) => {
+            ServerError::DatabaseUrl { .. } | ServerError::MasterKey(_) | ServerError::Logo { .. } => {
                 Self::caused("configuration", &error)
             }
             ServerError::SchemaPending(_) => Self::caused("schema_pending", &error)

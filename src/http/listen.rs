@@ -8,6 +8,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
 use super::dev::{self, DevSite};
+use super::ops::{self, OpsState};
 use super::site::Site;
 use super::{root_span, routes, security_headers};
 
@@ -26,7 +27,7 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 /// The most connections of one worker; more wait in the kernel.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// Serves `site` on `listener`, with what `signet dev` adds if that runs. It runs when it is awaited, and stops
+/// Serves `site` and the operations endpoints on `listener`, with what `signet dev` adds if that runs. It runs when it is awaited, and stops
 /// by its handle: signals are for whoever started it.
 ///
 /// # Errors
@@ -34,15 +35,18 @@ const MAX_CONNECTIONS: usize = 10_000;
 pub fn listen(
     listener: TcpListener,
     site: Site,
+    ops: OpsState,
     development: Option<DevSite>,
     workers: usize,
 ) -> std::io::Result<Server> {
     let site = web::Data::new(site);
     let server = HttpServer::new(move || {
+        let ops = ops.clone();
         let mut app = App::new()
             .wrap(from_fn(security_headers::on_every_answer))
             .wrap(from_fn(root_span::around))
-            .configure(|config| routes::configure(config, &site));
+            .configure(|config| routes::configure(config, &site))
+            .configure(|config| ops::configure(config, ops));
         if let Some(development) = development.clone() {
             app = app.configure(|config| dev::configure(config, development));
         }

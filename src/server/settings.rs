@@ -1,0 +1,143 @@
+//! What the configuration means to each part: one function a part.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::TimeDelta;
+
+use super::ServerError;
+use crate::clock::SystemClock;
+use crate::config::{self, Config, MasterKeySource};
+use crate::domain::browser_session::SessionPolicy;
+use crate::domain::refresh_token::RefreshPolicy;
+use crate::flows::provider::{Parts, Provider, Settings};
+use crate::flows::registry::{MAX_UNCONFIRMED, Registry};
+use crate::http::SiteSettings;
+use crate::http::pages::assets::Logo;
+use crate::http::pages::view::Branding;
+use crate::jose::read_master_key;
+use crate::jose::wrap::MasterKey;
+use crate::password::{HashParams, Hasher, HasherSettings, StartError};
+use crate::random::SystemRandom;
+use crate::storage::Db;
+
+/// How many passwords may wait for each thread that hashes. The deadline sheds those that would wait too long.
+const HASH_QUEUE_PER_THREAD: usize = 128;
+/// The largest logo in bytes: every page loads it.
+const MAX_LOGO: u64 = 512 * 1024;
+
+/// The master keys: the first wraps new keys.
+///
+/// # Errors
+/// When there is none.
+pub fn master_keys(settings: &config::Keys) -> Result<Vec<MasterKey>, ServerError> {
+    let key = match &settings.master_key {
+        MasterKeySource::Value(text) => MasterKey::parse(text.expose())?,
+        MasterKeySource::File(path) => read_master_key(path)?,
+    };
+    Ok(vec![key])
+}
+
+/// The threads that hash, `threads` of them, for whom waiting `queue_timeout` is not too long.
+///
+/// # Errors
+/// When the settings are of no use, or the system gives no thread.
+pub fn start_hasher(
+    settings: &config::Passwords,
+    threads: usize,
+    queue_timeout: Duration,
+) -> Result<Hasher, StartError> {
+    Hasher::start(&HasherSettings {
+        params: HashParams {
+            memory_kib: settings.memory_kib,
+            iterations: settings.iterations,
+            parallelism: settings.parallelism,
+        },
+        threads,
+        queue_timeout,
+        queue_length: threads * HASH_QUEUE_PER_THREAD,
+    })
+}
+
+/// The settings of the flows.
+pub fn provider_settings(config: &Config) -> Settings {
+    let tokens = &config.tokens;
+    Settings {
+        issuer: config.issuer.clone(),
+        brand: config.branding.name.clone(),
+        access_token_ttl: delta(tokens.access_token_ttl),
+        id_token_ttl: delta(tokens.id_token_ttl),
+        authorization_code_ttl: delta(tokens.authorization_code_ttl),
+        refresh: RefreshPolicy {
+            retry_window: delta(tokens.refresh_retry_window),
+            recovery_window: delta(tokens.refresh_recovery_window),
+            idle_ttl: delta(tokens.refresh_token_idle_ttl),
+            ttl: delta(tokens.refresh_token_ttl),
+        },
+        sessions: SessionPolicy {
+            ttl: delta(config.sessions.ttl),
+            idle_ttl: delta(config.sessions.idle_ttl),
+        },
+        signup: config.accounts.signup,
+        require_verified_email: config.accounts.require_verified_email,
+        min_strength: config.passwords.min_strength,
+        rate_limits: config.rate_limit.enabled,
+    }
+}
+
+pub(super) fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).expect("the configuration allows no longer duration than ten years")
+}
+
+/// The provider on a database whose schema is up to date.
+///
+/// # Errors
+/// When keys, clients or resources cannot be read, or the master key is missing or another one.
+pub async fn open_provider(config: &Config, db: &Db) -> Result<Provider, ServerError> {
+    let passwords = &config.passwords;
+    let parts = Parts {
+        settings: provider_settings(config),
+        db: db.clone(),
+        registry: Registry::open(db, config.cors.allowed_origins.clone(), MAX_UNCONFIRMED).await?,
+        passwords: start_hasher(passwords, passwords.hash_threads, passwords.hash_queue_timeout)?,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        masters: master_keys(&config.keys)?,
+    };
+    Ok(Provider::open(parts).await?)
+}
+
+/// How the pages and the addresses look from outside.
+///
+/// # Errors
+/// When the logo is none.
+pub(super) fn site_settings(config: &Config) -> Result<SiteSettings, ServerError> {
+    let branding = &config.branding;
+    let accent = branding.accent;
+    Ok(SiteSettings {
+        cookie_prefix: config.sessions.cookie_prefix.clone(),
+        cookie_domain: config.sessions.cookie_domain.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
+        branding: Branding {
+            name: branding.name.clone(),
+            logo: branding.logo.as_deref().map(read_logo).transpose()?,
+            accent: [accent.red, accent.green, accent.blue],
+        },
+        jwks_max_age: config.keys.jwks_max_age,
+    })
+}
+
+fn read_logo(path: &Path) -> Result<Logo, ServerError> {
+    let wrong = |reason: String| ServerError::Logo {
+        path: path.to_owned(),
+        reason,
+    };
+    let unreadable = |error| wrong(format!("cannot be read: {error}"));
+    if path.metadata().map_err(unreadable)?.len() > MAX_LOGO {
+        return Err(wrong(format!("is larger than {} KiB", MAX_LOGO / 1024)));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    Logo::recognise(Bytes::from(bytes)).ok_or_else(|| wrong("is no picture that browsers show".to_owned()))
+}

@@ -22,6 +22,7 @@ use signet::flows::provider::{Parts, Provider, Settings};
 use signet::flows::registry::{MAX_UNCONFIRMED, Registry};
 use signet::flows::resources;
 use signet::http::listen::listen;
+use signet::http::ops::OpsState;
 use signet::http::pages::view::Branding;
 use signet::http::{Site, SiteSettings};
 use signet::jose::wrap::MasterKey;
@@ -291,7 +292,11 @@ fn run(listener: TcpListener, site: Site) -> ServerHandle {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let server = listen(listener, site, None, 2).expect("the listener works");
+            let ops = OpsState {
+                provider: std::sync::Arc::clone(&site.provider),
+                metrics: None,
+            };
+            let server = listen(listener, site, ops, None, 2).expect("the listener works");
             sender.send(server.handle()).expect("the test waits");
             server.await.expect("the server runs");
         });

@@ -6,6 +6,8 @@
 //! of these. Libraries are less careful when they are asked for details, so what theirs would tell is cut off
 //! here ([`CAPPED`]), whatever `log.level` says.
 
+mod json_line;
+
 use std::io::IsTerminal;
 use std::sync::Arc;
 
@@ -13,14 +15,18 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-/// Libraries that would log parameters, headers or bodies beyond this level; and one that says at every start what
-/// we say ourselves.
-const CAPPED: [(&str, LevelFilter); 6] = [
+use json_line::JsonLine;
+
+/// Libraries that would log parameters, headers or bodies beyond this level; and two that say what we say ourselves,
+/// at every start and of every connection that breaks.
+const CAPPED: [(&str, LevelFilter); 7] = [
     ("actix_server", LevelFilter::WARN),
+    ("deadpool", LevelFilter::ERROR),
     ("tokio_postgres", LevelFilter::INFO),
     ("actix_http", LevelFilter::INFO),
     ("actix_web", LevelFilter::INFO),
@@ -105,7 +111,12 @@ where
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             Box::new(fmt::layer().with_ansi(colours).with_writer(writer))
         }
-        LineFormat::Json => Box::new(fmt::layer().json().flatten_event(true).with_writer(writer)),
+        LineFormat::Json => Box::new(
+            fmt::layer()
+                .fmt_fields(JsonFields::new())
+                .event_format(JsonLine)
+                .with_writer(writer),
+        ),
     };
     Ok(Box::new(layer.with_filter(capped).with_filter(wanted)))
 }
@@ -189,14 +200,28 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_object_and_levels_hold() {
+    fn a_line_is_one_object_with_the_spans_around_it_and_every_cause() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::io::Error);
+
         let text = logged("info", || {
-            tracing::info!(request.id = "r1", "kept");
+            let _outer = tracing::info_span!("http", request.id = "r1", grant.type = "outer").entered();
+            let _inner = tracing::info_span!("flow", grant.type = "inner").entered();
+            let error = Outer(std::io::Error::other("\"inner\""));
+            let error = &error as &dyn std::error::Error;
+            tracing::info!(error, count = 3, client.id = %"c", "kept");
             tracing::debug!("dropped");
         });
-        let line: serde_json::Value = serde_json::from_str(&text).expect("one line of JSON");
-        assert_eq!(line["request.id"], "r1");
-        assert_eq!(line["message"], "kept");
+        let mut line: serde_json::Value = serde_json::from_str(&text).expect("one line of JSON");
+        let time = line["timestamp"].take();
+        assert!(time.as_str().is_some_and(|time| time.ends_with('Z')), "{time}");
+        assert_eq!(
+            line,
+            serde_json::json!({"timestamp": null, "level": "INFO", "target": "signet::telemetry::tests",
+                "span": "flow", "request.id": "r1", "grant.type": "inner", "error": "outer: \"inner\"", "count": 3,
+                "client.id": "c", "message": "kept"})
+        );
     }
 
     #[test]

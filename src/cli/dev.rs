@@ -32,7 +32,10 @@ impl Prepared {
     fn of(ready: &Ready) -> Self {
         let issuer = &ready.issuer;
         let embedded = |(version, data): &(String, std::path::PathBuf)| {
-            format!("PostgreSQL {version} in {}", data.display())
+            format!(
+                "embedded PostgreSQL {version} in {}: one node; DATABASE_URL is for several",
+                data.display()
+            )
         };
         Self {
             jwks_uri: format!("{issuer}/.well-known/jwks.json"),

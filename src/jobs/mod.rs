@@ -2,7 +2,7 @@
 //! worst, never wrongly.
 
 mod reload;
-mod sweep_expired;
+pub mod sweep_expired;
 
 use std::sync::Arc;
 use std::time::Duration;

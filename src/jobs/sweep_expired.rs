@@ -99,27 +99,32 @@ impl Kind {
     }
 }
 
-/// Sweeps all kinds again and again until `stop`. The pauses are random, so that nodes that started together do
-/// not sweep together.
+/// Sweeps again and again until `stop`. The pauses are random, so that nodes that started together do not sweep
+/// together.
 pub(super) async fn run(provider: Arc<Provider>, clock_skew: TimeDelta, stop: CancellationToken) {
+    while pause(jittered(INTERVAL, &*provider.random), &stop).await {
+        round(&provider, clock_skew, &stop).await;
+    }
+}
+
+/// Sweeps all kinds once. What has expired is kept for `clock_skew` more, for nodes whose clock is behind.
+pub async fn round(provider: &Provider, clock_skew: TimeDelta, stop: &CancellationToken) {
     let token_life = provider.settings.longest_lifetime();
     let db = provider.db.with_limit(LIMIT);
-    while pause(jittered(INTERVAL, &*provider.random), &stop).await {
-        for kind in Kind::ALL {
-            let before = provider.now() - kind.kept(token_life, clock_skew);
-            match sweep(kind, &db, before, &stop).await {
-                Ok(0) => {}
-                Ok(deleted) => {
-                    metrics::counter!("signet_expired_rows_deleted_total", "table" => kind.table())
-                        .increment(deleted);
-                    tracing::debug!(table = kind.table(), deleted, "expired rows were deleted");
-                }
-                // The reload job says so already.
-                Err(error) if error.is_unavailable() => break,
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, table = kind.table(), "expired rows cannot be deleted");
-                }
+    for kind in Kind::ALL {
+        let before = provider.now() - kind.kept(token_life, clock_skew);
+        match sweep(kind, &db, before, stop).await {
+            Ok(0) => {}
+            Ok(deleted) => {
+                metrics::counter!("signet_expired_rows_deleted_total", "table" => kind.table())
+                    .increment(deleted);
+                tracing::debug!(table = kind.table(), deleted, "expired rows were deleted");
+            }
+            // The reload job says so already.
+            Err(error) if error.is_unavailable() => return,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, table = kind.table(), "expired rows cannot be deleted");
             }
         }
     }

@@ -3,5 +3,7 @@
 mod accounts;
 mod binary;
 mod clients;
+mod gate;
 mod lines;
 mod operations;
+mod server;

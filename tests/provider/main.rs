@@ -7,6 +7,7 @@ mod access_tokens;
 mod authorization_codes;
 mod code_flow;
 mod commands;
+mod jobs;
 mod keys;
 mod packaging;
 mod refresh_families;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::ids::{ClientId, SessionId, UserId};
 use crate::oauth::pkce::CodeChallenge;
@@ -63,10 +64,10 @@ pub struct ClaimRequest {
     pub essential: bool,
     /// The one value that will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<serde_json::Value>,
+    pub value: Option<Value>,
     /// The values that will do, best first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub values: Option<Vec<serde_json::Value>>,
+    pub values: Option<Vec<Value>>,
 }
 
 impl ClaimRequest {
@@ -78,6 +79,22 @@ impl ClaimRequest {
 }
 
 impl RequestedClaims {
+    /// Reads the parameter. `None` unless it is an object of objects, as the standard writes them, in texts that
+    /// can be stored: none holds a NUL, not even an escaped one.
+    pub fn parse(text: &str) -> Option<Self> {
+        // Reading into the structs alone would take an array for an object.
+        let written: Value = serde_json::from_str(text).ok()?;
+        let members = written.as_object()?;
+        let mut requests = ["userinfo", "id_token"]
+            .into_iter()
+            .filter_map(|place| members.get(place)?.as_object())
+            .flat_map(|claims| claims.values());
+        if !requests.all(|request| request.is_null() || request.is_object()) || has_nul(&written) {
+            return None;
+        }
+        serde_json::from_str(text).ok()
+    }
+
     /// Every claim name asked for, in userinfo or the ID token.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.userinfo
@@ -202,6 +219,17 @@ impl AuthorizationRequest {
             .and_then(|claims| claims.id_token.get("acr"))
             .and_then(Option::as_ref);
         requested.is_none_or(|request| !request.essential || request.accepts(acr))
+    }
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -152,3 +152,39 @@ fn only_an_essential_acr_can_fail() {
         );
     }
 }
+
+#[test]
+fn the_claims_parameter_is_an_object_of_objects_and_what_is_not_understood_is_passed_over() {
+    for good in [
+        "{}",
+        r#"{"userinfo":{"email":null,"x":{}},"id_token":{"acr":{"essential":true,"values":["1",2],"more":[1]}}}"#,
+        r#"{"verified_claims":{"trust":1},"more":true,"again":[null]}"#,
+    ] {
+        assert!(RequestedClaims::parse(good).is_some(), "{good}");
+    }
+    let deep = format!(
+        r#"{{"id_token":{{"a":{{"value":{}0{}}}}}}}"#,
+        "[".repeat(500),
+        "]".repeat(500)
+    );
+    for bad in [
+        "",
+        "[]",
+        "null",
+        "{} {}",
+        r#"{"userinfo":null}"#,
+        r#"{"userinfo":[]}"#,
+        r#"{"userinfo":{"email":[]}}"#,
+        r#"{"userinfo":{},"userinfo":{}}"#,
+        r#"{"id_token":{"a":{"value":["\u0000"]}}}"#,
+        r#"{"id_token":{"a":{"value":{"\u0000":1}}}}"#,
+        r#"{"id_token":{"a":{"value":"\ud800"}}}"#,
+        &deep,
+    ] {
+        assert!(RequestedClaims::parse(bad).is_none(), "{bad}");
+    }
+    assert!(
+        RequestedClaims::parse(r#"{"id_token":{"a":{"value":"\\u0000"}}}"#).is_some(),
+        "a backslash"
+    );
+}

@@ -285,7 +285,7 @@ fn max_age_is_a_number(parameters: &Parameters) -> Result<Option<u32>, Fault> {
 
 fn claims_are_json(parameters: &Parameters) -> Result<Option<RequestedClaims>, Fault> {
     let parse = |text: &String| {
-        serde_json::from_str(text).map_err(|_| invalid("claims must be the JSON object of OpenID Connect"))
+        RequestedClaims::parse(text).ok_or(invalid("claims must be the JSON object of OpenID Connect"))
     };
     parameters.claims.as_ref().map(parse).transpose()
 }

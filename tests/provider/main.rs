@@ -5,10 +5,12 @@ mod support;
 
 mod access_tokens;
 mod authorization_codes;
+mod authorize;
 mod code_flow;
 mod commands;
 mod jobs;
 mod keys;
 mod packaging;
+mod redirect_uris;
 mod refresh_families;
 mod storage;

@@ -5,5 +5,6 @@ pub mod browser;
 pub mod cluster;
 pub mod database;
 pub mod grants;
+pub mod responses;
 
 pub use database::database;

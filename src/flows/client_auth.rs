@@ -57,6 +57,9 @@ pub enum ClientAuthError {
     /// Two methods at once, or two names (RFC 6749 §2.3).
     #[error("the request authenticates its client in two ways")]
     Ambiguous,
+    /// An `Authorization` header that is none of ours.
+    #[error("the Authorization header is malformed, or of another scheme than Basic")]
+    Header,
     /// Nothing says which client it is.
     #[error("the request names no client")]
     Missing,
@@ -106,7 +109,8 @@ impl Refusal for ClientAuthError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Ambiguous => ErrorCode::InvalidRequest,
-            Self::Missing
+            Self::Header
+            | Self::Missing
             | Self::AssertionType
             | Self::Unknown
             | Self::Disabled(_)
@@ -124,6 +128,9 @@ impl Refusal for ClientAuthError {
     fn error_description(&self) -> &'static str {
         match self {
             Self::Ambiguous => "the client must authenticate in exactly one way",
+            Self::Header => {
+                "the Authorization header must be of the Basic scheme, with both halves form-encoded"
+            }
             Self::Missing => "the request names no client: client_id is missing",
             Self::AssertionType => "client_assertion_type must be that of a JWT bearer assertion",
             // Which of these it was is nobody's business who cannot authenticate.

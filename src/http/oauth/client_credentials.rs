@@ -8,13 +8,17 @@ use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::domain::secret::Secret;
-use crate::flows::client_auth::Credentials;
+use crate::flows::client_auth::{ClientAuthError, Credentials};
 use crate::http::fields::Fields;
 
-/// The credentials of a request. `None` for an `Authorization` header that cannot be understood.
-pub fn credentials(request: &HttpRequest, fields: &Fields) -> Option<Credentials> {
-    Some(Credentials {
-        basic: basic(request)?,
+/// The credentials of a request.
+///
+/// # Errors
+/// For an `Authorization` header that cannot be understood, or is of another scheme: whoever tried to
+/// authenticate by it is told 401 (RFC 6749 §5.2).
+pub fn credentials(request: &HttpRequest, fields: &Fields) -> Result<Credentials, ClientAuthError> {
+    Ok(Credentials {
+        basic: basic(request).ok_or(ClientAuthError::Header)?,
         client_id: fields.owned("client_id"),
         client_secret: fields.secret("client_secret"),
         client_assertion_type: fields.owned("client_assertion_type"),

@@ -35,8 +35,9 @@ pub async fn token(request: HttpRequest, site: web::Data<Site>, Form(form): Form
     if !fields.spoiled().is_empty() {
         return error::invalid_request("a parameter is repeated or too long");
     }
-    let Some(credentials) = credentials(&request, &fields) else {
-        return error::invalid_request("the Authorization header is malformed");
+    let credentials = match credentials(&request, &fields) {
+        Ok(credentials) => credentials,
+        Err(refusal) => return error::oauth(&refusal),
     };
     let asked = TokenRequest {
         credentials,

@@ -6,6 +6,8 @@ mod support;
 mod access_tokens;
 mod authorization_codes;
 mod authorize;
+mod client_auth;
+mod client_credentials;
 mod code_flow;
 mod commands;
 mod jobs;

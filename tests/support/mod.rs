@@ -6,5 +6,6 @@ pub mod cluster;
 pub mod database;
 pub mod grants;
 pub mod responses;
+pub mod tokens;
 
 pub use database::database;

@@ -16,3 +16,4 @@ mod packaging;
 mod redirect_uris;
 mod refresh_families;
 mod storage;
+mod token_endpoint;

@@ -5,9 +5,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::client_auth::{self, AuthenticatedClient, ClientAuthError, Credentials};
-use super::provider::Provider;
+use super::provider::{KeysUnread, Provider};
 use super::refusal::{BROKEN, Refusal, UNAVAILABLE};
-use crate::domain::refresh_token::{REFRESH_TOKEN_PREFIX, RefreshToken};
+use super::token::{UnreadToken, read_refresh_token};
+use crate::domain::refresh_token::REFRESH_TOKEN_PREFIX;
 use crate::domain::secret::Secret;
 use crate::jose::claims::AccessTokenClaims;
 use crate::jose::verify::verify_access_token;
@@ -28,6 +29,9 @@ pub enum IntrospectError {
     /// No token.
     #[error("token is missing")]
     Missing,
+    /// Whether the token is one of ours cannot be said at present.
+    #[error(transparent)]
+    Keys(#[from] KeysUnread),
     /// The database did not answer.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -39,6 +43,7 @@ impl Refusal for IntrospectError {
             Self::Client(error) => error.code(),
             Self::Public => ErrorCode::InvalidClient,
             Self::Missing => ErrorCode::InvalidRequest,
+            Self::Keys(_) => ErrorCode::TemporarilyUnavailable,
             Self::Storage(error) if error.is_unavailable() => ErrorCode::TemporarilyUnavailable,
             Self::Storage(_) => ErrorCode::ServerError,
         }
@@ -49,6 +54,7 @@ impl Refusal for IntrospectError {
             Self::Client(error) => error.error_description(),
             Self::Public => "a public client may not introspect tokens",
             Self::Missing => "token is missing",
+            Self::Keys(_) => UNAVAILABLE,
             Self::Storage(error) if error.is_unavailable() => UNAVAILABLE,
             Self::Storage(_) => BROKEN,
         }
@@ -143,9 +149,10 @@ async fn refresh_token(
     token: &Secret,
     now: DateTime<Utc>,
 ) -> Result<Introspection, IntrospectError> {
-    let issuer = &provider.settings.issuer;
-    let Ok(token) = RefreshToken::read(token.expose(), issuer, &provider.keys().mac.refresh_token) else {
-        return Ok(INACTIVE);
+    let token = match read_refresh_token(provider, token).await {
+        Ok(token) => token,
+        Err(UnreadToken::NotOurs(_)) => return Ok(INACTIVE),
+        Err(UnreadToken::Keys(error)) => return Err(error.into()),
     };
     let presented = Presentation {
         family: token.family,
@@ -156,7 +163,7 @@ async fn refresh_token(
     let live = token_families::find_live(&provider.db, &presented, now, window).await?;
     Ok(live.map_or(INACTIVE, |live| Introspection::RefreshToken {
         active: true,
-        iss: issuer.clone(),
+        iss: provider.settings.issuer.clone(),
         sub: live.grant.user.id.to_string(),
         client_id: client.id.to_string(),
         scope: live.grant.scopes.to_string(),

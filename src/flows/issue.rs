@@ -97,7 +97,7 @@ pub fn for_grant(
         let algorithm = client.metadata.id_token_signed_response_alg;
         let told = user::claims(
             &grant.user,
-            &grant.scopes,
+            target.scope,
             grant.claims.as_ref(),
             ClaimsPlace::IdToken,
         );

@@ -1,7 +1,7 @@
 //! The ports: everything that a flow needs from below, in one struct. `server.rs` makes one a process, a test
 //! one a test; nothing is global.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
@@ -77,9 +77,10 @@ pub struct Provider {
     pub limits: Limits,
     keys: ArcSwap<LoadedKeys>,
     masters: Vec<MasterKey>,
-    /// One reload at a time; when the last for an unknown key was.
+    /// One reload at a time.
     reloading: Mutex<()>,
-    unknown_key_at: std::sync::Mutex<Option<Instant>>,
+    /// When the last reload for an unknown key ended, and how.
+    unknown_key: Mutex<Option<(Instant, Result<(), KeysUnread>)>>,
 }
 
 /// What a provider is made of, with the keys still in the database.
@@ -129,7 +130,7 @@ impl Provider {
             keys: ArcSwap::from_pointee(loaded),
             masters,
             reloading: Mutex::new(()),
-            unknown_key_at: std::sync::Mutex::new(None),
+            unknown_key: Mutex::new(None),
         })
     }
 
@@ -162,23 +163,34 @@ impl Provider {
     }
 
     /// [`reload`](Self::reload) because a peer named a key version that is not loaded: once a second at most,
-    /// and whether it helped shows when the key is looked for again.
-    pub async fn reload_for_unknown_key(&self) {
+    /// and whoever asks meanwhile waits for the one that is under way. Whether it helped shows when the key is
+    /// looked for again.
+    ///
+    /// # Errors
+    /// When the keys could not be read: then nobody can say that there is no such key.
+    pub async fn reload_for_unknown_key(&self) -> Result<(), KeysUnread> {
+        let mut last = self.unknown_key.lock().await;
+        if let Some((at, outcome)) = *last
+            && at.elapsed() < UNKNOWN_KEY_INTERVAL
         {
-            let mut last = self.unknown_key_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.is_some_and(|last| last.elapsed() < UNKNOWN_KEY_INTERVAL) {
-                return;
-            }
-            *last = Some(Instant::now());
+            return outcome;
         }
-        if let Err(error) = self.reload().await {
+        let outcome = self.reload().await.map_err(|error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "the keys could not be read again"
             );
-        }
+            KeysUnread
+        });
+        *last = Some((Instant::now(), outcome));
+        outcome
     }
 }
+
+/// The keys could not be read from the database: a 503 for whoever needs one that is not loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key that is not loaded was named, and the keys could not be read again")]
+pub struct KeysUnread;
 
 /// How often an unknown key version may cause a reload: anyone can write a token that names one.
 const UNKNOWN_KEY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);

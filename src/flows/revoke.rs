@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::client_auth::{self, ClientAuthError, Credentials};
-use super::provider::Provider;
+use super::provider::{KeysUnread, Provider};
 use super::refusal::{BROKEN, Refusal, UNAVAILABLE};
-use super::token::read_refresh_token;
+use super::token::{UnreadToken, read_refresh_token};
 use crate::domain::refresh_token::REFRESH_TOKEN_PREFIX;
 use crate::domain::secret::Secret;
 use crate::jose::verify::verify_access_token;
@@ -22,6 +22,9 @@ pub enum RevokeError {
     /// No token.
     #[error("token is missing")]
     Missing,
+    /// Whether the token is one of ours cannot be said at present.
+    #[error(transparent)]
+    Keys(#[from] KeysUnread),
     /// The database did not do it: a 200 would be a lie (§2.2.1).
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -32,6 +35,7 @@ impl Refusal for RevokeError {
         match self {
             Self::Client(error) => error.code(),
             Self::Missing => ErrorCode::InvalidRequest,
+            Self::Keys(_) => ErrorCode::TemporarilyUnavailable,
             Self::Storage(error) if error.is_unavailable() => ErrorCode::TemporarilyUnavailable,
             Self::Storage(_) => ErrorCode::ServerError,
         }
@@ -41,6 +45,7 @@ impl Refusal for RevokeError {
         match self {
             Self::Client(error) => error.error_description(),
             Self::Missing => "token is missing",
+            Self::Keys(_) => UNAVAILABLE,
             Self::Storage(error) if error.is_unavailable() => UNAVAILABLE,
             Self::Storage(_) => BROKEN,
         }
@@ -63,10 +68,13 @@ pub async fn revoke(
     let client = client_auth::authenticate(provider, credentials, now).await?;
     let token = token.ok_or(RevokeError::Missing)?;
     if token.expose().starts_with(REFRESH_TOKEN_PREFIX) {
-        if let Ok(token) = read_refresh_token(provider, token).await {
-            let (db, reason) = (&provider.db, EndReason::Revoked);
-            token_families::revoke(db, token.family, &client.id, now, reason).await?;
-        }
+        let token = match read_refresh_token(provider, token).await {
+            Ok(token) => token,
+            Err(UnreadToken::NotOurs(_)) => return Ok(()),
+            Err(UnreadToken::Keys(error)) => return Err(error.into()),
+        };
+        let (db, reason) = (&provider.db, EndReason::Revoked);
+        token_families::revoke(db, token.family, &client.id, now, reason).await?;
         return Ok(());
     }
     let issuer = &provider.settings.issuer;

@@ -54,7 +54,7 @@ pub(super) async fn redeem(
         }
         Redemption::Refused => return Err(TokenError::Grant("the code cannot be redeemed")),
     };
-    let (resource, scope) = target_of_grant(provider, &grant, asked)?;
+    let (resource, scope) = target_of_grant(provider, client, &grant, asked)?;
     let refresh_token = if refreshes {
         let token = RefreshToken {
             family: grant.family,

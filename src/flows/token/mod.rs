@@ -13,14 +13,15 @@ mod refresh_token;
 
 use chrono::{DateTime, Utc};
 
-pub(super) use refresh_token::read as read_refresh_token;
+pub(super) use refresh_token::{UnreadToken, read as read_refresh_token};
 
 use super::client_auth::{self, ClientAuthError, Credentials};
 use super::issue::{IssueError, Tokens};
-use super::provider::Provider;
+use super::provider::{KeysUnread, Provider};
 use super::refusal::{BROKEN, Refusal, UNAVAILABLE};
 use super::registry::RegistryError;
 use super::targets::{self, TargetError};
+use crate::domain::client::Client;
 use crate::domain::grant::Grant;
 use crate::domain::secret::Secret;
 use crate::oauth::error_code::ErrorCode;
@@ -83,12 +84,26 @@ pub enum TokenError {
     /// Clients and resources are not known at present.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The key of a token is not known at present.
+    #[error(transparent)]
+    Keys(#[from] KeysUnread),
     /// The database did not answer.
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// Nothing could be signed.
     #[error(transparent)]
     Issue(#[from] IssueError),
+}
+
+impl From<UnreadToken> for TokenError {
+    fn from(error: UnreadToken) -> Self {
+        match error {
+            UnreadToken::NotOurs(_) => {
+                Self::Grant("the refresh token is malformed, forged, or names an unknown key")
+            }
+            UnreadToken::Keys(error) => Self::Keys(error),
+        }
+    }
 }
 
 impl From<TargetError> for TokenError {
@@ -110,7 +125,7 @@ impl Refusal for TokenError {
             Self::Grant(_) => ErrorCode::InvalidGrant,
             Self::Scope => ErrorCode::InvalidScope,
             Self::Target => ErrorCode::InvalidTarget,
-            Self::Registry(_) => ErrorCode::TemporarilyUnavailable,
+            Self::Registry(_) | Self::Keys(_) => ErrorCode::TemporarilyUnavailable,
             Self::Storage(error) if error.is_unavailable() => ErrorCode::TemporarilyUnavailable,
             Self::Storage(_) => ErrorCode::ServerError,
             Self::Issue(error) => error.code(),
@@ -129,7 +144,7 @@ impl Refusal for TokenError {
             Self::Grant(_) => "the code or refresh token is unknown, expired, spent, or not this client's",
             Self::Scope => "the scope is malformed, or more than this client may ask for",
             Self::Target => "the resource is not one that this client may ask for here",
-            Self::Registry(_) => UNAVAILABLE,
+            Self::Registry(_) | Self::Keys(_) => UNAVAILABLE,
             Self::Storage(error) if error.is_unavailable() => UNAVAILABLE,
             Self::Storage(_) | Self::Issue(_) => BROKEN,
         }
@@ -187,9 +202,11 @@ fn scope_and_resource(request: &TokenRequest) -> Result<Asked, TokenError> {
 }
 
 /// What of a user's grant this access token is for: the resource that was asked for, or the only one granted;
-/// no more scope than was granted, and none that means nothing there.
+/// no more scope than was granted, none that means nothing there, and none that the client, or the resource,
+/// has lost since.
 fn target_of_grant(
     provider: &Provider,
+    client: &Client,
     grant: &Grant,
     asked: &Asked,
 ) -> Result<(Option<String>, ScopeSet), TokenError> {
@@ -199,11 +216,13 @@ fn target_of_grant(
         (None, [only]) => Some(only.clone()),
         (Some(_), _) | (None, _) => return Err(TokenError::Target),
     };
+    targets::resources_are_the_clients(provider, client, resource.as_slice())?;
     let scope = match &asked.scope {
         Some(scope) if scope.is_subset_of(&grant.scopes) => scope,
         Some(_) => return Err(TokenError::Scope),
         None => &grant.scopes,
     };
     let scope = targets::scope_for(provider, scope, resource.as_slice())?;
+    let scope = scope.filtered(|token| client.metadata.scope.contains(token));
     Ok((resource, scope))
 }

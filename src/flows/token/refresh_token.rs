@@ -8,7 +8,7 @@ use crate::domain::client::Client;
 use crate::domain::refresh_token::{NotARefreshToken, RefreshToken};
 use crate::domain::secret::Secret;
 use crate::flows::issue::{self, Target, Tokens};
-use crate::flows::provider::Provider;
+use crate::flows::provider::{KeysUnread, Provider};
 use crate::storage::token_families::{self, Presentation, RefreshOutcome};
 
 /// Presents the refresh token and gives its successor.
@@ -29,6 +29,9 @@ pub(super) async fn rotate(
         serial: token.serial,
         client: &client.id,
     };
+    if asked.scope.is_some() || asked.resource.is_some() {
+        target_is_granted(provider, client, &presented, asked, now).await?;
+    }
     let key_version = provider.keys().mac.refresh_token.current().0;
     let outcome = token_families::rotate(
         &provider.db,
@@ -59,7 +62,7 @@ pub(super) async fn rotate(
             return Err(TokenError::Grant("the token was spent before"));
         }
     };
-    let (resource, scope) = target_of_grant(provider, &grant, asked)?;
+    let (resource, scope) = target_of_grant(provider, client, &grant, asked)?;
     let successor = RefreshToken {
         family: token.family,
         serial: head,
@@ -80,19 +83,49 @@ pub(super) async fn rotate(
     )?)
 }
 
+/// Whoever asks for more than was granted is refused before the token is spent: a client that keeps asking for
+/// the wrong thing would otherwise look like a thief in the end.
+async fn target_is_granted(
+    provider: &Provider,
+    client: &Client,
+    presented: &Presentation<'_>,
+    asked: &Asked,
+    now: DateTime<Utc>,
+) -> Result<(), TokenError> {
+    let window = provider.settings.refresh.retry_window;
+    match token_families::find_live(&provider.db, presented, now, window).await? {
+        Some(live) => target_of_grant(provider, client, &live.grant, asked).map(drop),
+        // Spent, or dead: that is for the table to say.
+        None => Ok(()),
+    }
+}
+
 /// Reads a token. A key version that this node has not loaded causes one reload: another node may have begun
 /// to use it a moment ago.
-pub async fn read(provider: &Provider, text: &Secret) -> Result<RefreshToken, TokenError> {
+///
+/// # Errors
+/// [`UnreadToken`]: whether there is no such key, or nobody can say, is not the same to a client.
+pub async fn read(provider: &Provider, text: &Secret) -> Result<RefreshToken, UnreadToken> {
     let issuer = &provider.settings.issuer;
     let read = || RefreshToken::read(text.expose(), issuer, &provider.keys().mac.refresh_token);
     match read() {
-        Ok(token) => Ok(token),
-        Err(NotARefreshToken::Forged) => Err(TokenError::Grant("the refresh token is malformed or forged")),
         Err(NotARefreshToken::UnknownKeyVersion) => {
-            provider.reload_for_unknown_key().await;
-            read().map_err(|_| TokenError::Grant("the refresh token names an unknown key"))
+            provider.reload_for_unknown_key().await?;
+            Ok(read()?)
         }
+        known => Ok(known?),
     }
+}
+
+/// Why a refresh token was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadToken {
+    /// It is none of ours.
+    #[error(transparent)]
+    NotOurs(#[from] NotARefreshToken),
+    /// It may be one of ours, by a key that cannot be read at present.
+    #[error(transparent)]
+    Keys(#[from] KeysUnread),
 }
 
 /// Writes the answer, which another node may have minted under a key that this one has yet to load.
@@ -101,6 +134,6 @@ async fn written(provider: &Provider, token: RefreshToken) -> Result<Secret, Tok
     if let Some(text) = write() {
         return Ok(text);
     }
-    provider.reload_for_unknown_key().await;
+    provider.reload_for_unknown_key().await?;
     write().ok_or(TokenError::Grant("the head of the family names an unknown key"))
 }

@@ -1,13 +1,17 @@
 """Authlib's client for Starlette goes from discovery to logout, unmodified.
 
 ISSUER CLIENT_ID REDIRECT_URI POST_LOGOUT_REDIRECT_URI EMAIL PASSWORD
-[CLIENT_SECRET] [SCOPE="openid profile email"] [RESOURCE] [NAME: of a user to sign up, with prompt=create]
+[CLIENT_SECRET] [AUTH_METHOD="client_secret_basic", "none" without a secret] [PRIVATE_KEY: a P-256 JWK to sign with]
+[SCOPE="openid profile email"] [RESOURCE] [NAME: of a user to sign up, with prompt=create]
 """
 import asyncio
+import json
 from urllib.parse import urlsplit
 
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from joserfc.jwk import ECKey
 from starlette.requests import Request
 
 from program import must, program, setting
@@ -28,8 +32,15 @@ async def run(step) -> dict:
     issuer, redirect_uri = setting("ISSUER"), setting("REDIRECT_URI")
     home = setting("POST_LOGOUT_REDIRECT_URI")
     scope, secret = setting("SCOPE", "openid profile email"), setting("CLIENT_SECRET", "")
+    method = setting("AUTH_METHOD", "client_secret_basic" if secret else "none")
     resource, name = setting("RESOURCE", ""), setting("NAME", "")
     user = UserAgent(email=setting("EMAIL"), password=setting("PASSWORD"), name=name)
+
+    more = {}
+    if method == "private_key_jwt":
+        key = json.loads(setting("PRIVATE_KEY"))
+        secret = ECKey.import_key(key)
+        more["client_auth_methods"] = [PrivateKeyJWT(alg="ES256", headers={"kid": key["kid"]})]
 
     step("discovery")
     signet = OAuth().register(
@@ -40,8 +51,10 @@ async def run(step) -> dict:
         client_kwargs={
             "scope": scope,
             "code_challenge_method": "S256",
-            "token_endpoint_auth_method": "client_secret_basic" if secret else "none",
+            "token_endpoint_auth_method": method,
+            "revocation_endpoint_auth_method": method,
         },
+        **more,
     )
     metadata = await signet.load_server_metadata()
     must(metadata["issuer"] == issuer, f"metadata of {metadata['issuer']}")

@@ -1,7 +1,9 @@
 // An unmodified openid-client goes from discovery to logout.
 //
 // ISSUER CLIENT_ID REDIRECT_URI POST_LOGOUT_REDIRECT_URI EMAIL PASSWORD
-// [CLIENT_SECRET] [SCOPE="openid profile email"] [RESOURCE] [NAME: of a user to sign up, with prompt=create]
+// [CLIENT_SECRET] [AUTH_METHOD="client_secret_basic", "none" without a secret] [PRIVATE_KEY: a JWK to sign with]
+// [SCOPE="openid profile email"] [RESOURCE] [NAME: of a user to sign up, with prompt=create]
+import { importJWK } from "jose";
 import * as client from "openid-client";
 
 import { must, program, setting } from "./program.mjs";
@@ -12,10 +14,26 @@ const refused = async (promise) => {
   return error?.error === "invalid_grant";
 };
 
+/** How the client proves who it is, by the standard's name of it. */
+async function authentication(method, secret) {
+  switch (method) {
+    case "none": return client.None();
+    case "client_secret_basic": return client.ClientSecretBasic(secret);
+    case "client_secret_post": return client.ClientSecretPost(secret);
+    case "private_key_jwt": {
+      const jwk = JSON.parse(setting("PRIVATE_KEY"));
+      const key = await importJWK(jwk, { OKP: "Ed25519", EC: "ES256" }[jwk.kty]);
+      return client.PrivateKeyJwt({ key, kid: jwk.kid });
+    }
+    default: throw new Error(`no method ${method}`);
+  }
+}
+
 await program(async (step) => {
   const issuer = new URL(setting("ISSUER"));
   const scope = setting("SCOPE", "openid profile email");
   const secret = setting("CLIENT_SECRET", "");
+  const method = setting("AUTH_METHOD", secret ? "client_secret_basic" : "none");
   const resource = setting("RESOURCE", "");
   const name = setting("NAME", "");
   const redirectUri = new URL(setting("REDIRECT_URI"));
@@ -26,7 +44,7 @@ await program(async (step) => {
     issuer,
     setting("CLIENT_ID"),
     secret || undefined,
-    secret ? client.ClientSecretBasic(secret) : client.None(),
+    await authentication(method, secret),
     { execute: [issuer.protocol === "http:" ? client.allowInsecureRequests : () => {}] },
   );
   // By itself it trusts TLS for the ID token, as OpenID Connect Core §3.1.3.7 allows.

@@ -18,14 +18,17 @@ use signet::domain::refresh_token::RefreshPolicy;
 use signet::domain::resource::Resource;
 use signet::domain::user::Profile;
 use signet::flows::clients::{Clients, metadata};
+use signet::flows::demo;
 use signet::flows::provider::{Parts, Provider, Settings};
 use signet::flows::registry::{MAX_UNCONFIRMED, Registry};
 use signet::flows::resources;
+use signet::http::dev::DevSite;
 use signet::http::listen::listen;
 use signet::http::ops::OpsState;
 use signet::http::pages::view::Branding;
 use signet::http::{Site, SiteSettings};
 use signet::jose::wrap::MasterKey;
+use signet::mail::mailbox::Mailbox;
 use signet::oauth::scope::ScopeSet;
 use signet::password::{HashParams, Hasher, HasherSettings};
 use signet::random::SeededRandom;
@@ -47,6 +50,10 @@ pub struct Options {
     pub statements: Statements,
     /// Behind which issuer the app claims to be; `None`: the address that it listens on.
     pub issuer: Option<String>,
+    /// How far behind the present its clock stands at first; verifiers of others have no clock to be moved.
+    pub behind: TimeDelta,
+    /// Whether it has what `signet dev` adds.
+    pub development: bool,
 }
 
 impl Default for Options {
@@ -96,6 +103,8 @@ impl Default for Options {
             },
             statements: Statements::Prepared,
             issuer: None,
+            behind: TimeDelta::zero(),
+            development: false,
         }
     }
 }
@@ -119,27 +128,43 @@ impl TestApp {
 
     /// An app with other options.
     pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
-        let clock = Arc::new(TestClock::starting_at(SystemClock.now()));
-        Self::on(Arc::new(database().await), clock, change).await
+        let mut options = Options::default();
+        change(&mut options);
+        let clock = Arc::new(TestClock::starting_at(SystemClock.now() - options.behind));
+        Self::on(Arc::new(database().await), clock, options).await
+    }
+
+    /// An app with the demo application, its API and the mailbox, as `signet dev` has them.
+    pub async fn with_dev() -> Self {
+        let app = Self::with(|options| options.development = true).await;
+        let keys = app.provider.keys();
+        let clients = Clients {
+            db: app.db(),
+            secret_keys: &keys.mac.client_secret,
+            issuer: &app.issuer,
+            random: &*app.provider.random,
+        };
+        demo::prepare(&clients, app.provider.now())
+            .await
+            .expect("the demo is prepared");
+        app.provider.reload().await.expect("the registry is read");
+        drop(keys);
+        app
     }
 
     /// Another node on the same database, with the same clock and the same issuer.
     pub async fn second_node(&self) -> Self {
-        let issuer = self.issuer.clone();
-        let change = |options: &mut Options| options.issuer = Some(issuer);
-        Self::on(self.database.clone(), self.clock.clone(), change).await
+        let options = Options {
+            issuer: Some(self.issuer.clone()),
+            ..Options::default()
+        };
+        Self::on(self.database.clone(), self.clock.clone(), options).await
     }
 
-    async fn on(
-        database: Arc<TestDatabase>,
-        clock: Arc<TestClock>,
-        change: impl FnOnce(&mut Options),
-    ) -> Self {
+    async fn on(database: Arc<TestDatabase>, clock: Arc<TestClock>, mut options: Options) -> Self {
         static SEED: AtomicU64 = AtomicU64::new(1);
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let mut options = Options::default();
-        change(&mut options);
         let issuer = options.issuer.unwrap_or_else(|| url.clone());
         options.settings.issuer.clone_from(&issuer);
         let db = database.open(options.statements, 16);
@@ -156,7 +181,8 @@ impl TestApp {
         };
         let provider = Arc::new(Provider::open(parts).await.expect("the keys are made"));
         let site = Site::new(provider.clone(), options.site);
-        let server = run(listener, site);
+        let development = options.development.then(|| development(&provider));
+        let server = run(listener, site, development);
         Self {
             url,
             issuer,
@@ -288,7 +314,18 @@ impl Drop for TestApp {
     }
 }
 
-fn run(listener: TcpListener, site: Site) -> ServerHandle {
+/// What `signet dev` hands to its pages.
+fn development(provider: &Arc<Provider>) -> DevSite {
+    let published = provider.clone();
+    DevSite {
+        issuer: provider.settings.issuer.clone(),
+        jwks: Arc::new(move || published.keys().ring.jwks(published.now()).body.clone()),
+        mailbox: Arc::new(Mailbox::default()),
+        clock: provider.clock.clone(),
+    }
+}
+
+fn run(listener: TcpListener, site: Site, development: Option<DevSite>) -> ServerHandle {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
@@ -296,7 +333,7 @@ fn run(listener: TcpListener, site: Site) -> ServerHandle {
                 provider: std::sync::Arc::clone(&site.provider),
                 metrics: None,
             };
-            let server = listen(listener, site, ops, None, 2).expect("the listener works");
+            let server = listen(listener, site, ops, development, 2).expect("the listener works");
             sender.send(server.handle()).expect("the test waits");
             server.await.expect("the server runs");
         });

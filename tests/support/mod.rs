@@ -5,6 +5,7 @@ pub mod browser;
 pub mod cluster;
 pub mod database;
 pub mod grants;
+pub mod programs;
 pub mod responses;
 pub mod tokens;
 

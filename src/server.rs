@@ -7,7 +7,7 @@
 //! 3. [`Database::prepare`]: the schema.
 //! 4. [`open_provider`]: master key, keys, clients and resources.
 //! 5. Jobs and listeners run until SIGTERM or SIGINT.
-//! 6. What is in flight is finished, for [`SHUTDOWN`] at most; then jobs, pool and private PostgreSQL stop.
+//! 6. What is in flight is finished, for ten seconds at most; then jobs, pool and private PostgreSQL stop.
 
 mod database;
 mod error;
@@ -173,6 +173,7 @@ async fn serve(
     on_ready: impl FnOnce(),
 ) -> Result<(), ServerError> {
     health::describe_metrics();
+    let address = listeners.main.local_addr().map_err(ServerError::Run)?;
     let mut stop = StopSignals::listen().map_err(ServerError::Run)?;
     let render: RenderMetrics = {
         let (provider, metrics) = (Arc::clone(provider), metrics.clone());
@@ -218,7 +219,7 @@ async fn serve(
             metrics.tidy();
         }
     });
-    tracing::info!(issuer = config.issuer, "ready");
+    tracing::info!(issuer = config.issuer, listen = %address, "ready");
     on_ready();
 
     let ended = tokio::select! {
@@ -241,7 +242,7 @@ async fn serve(
     }
 }
 
-/// Lets requests in flight end, for [`SHUTDOWN`] at most, or until a second signal.
+/// Lets requests in flight end, for ten seconds at most, or until a second signal.
 async fn shut_down(handles: Vec<ServerHandle>, stop: &mut StopSignals) {
     let graceful = futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true)));
     tokio::select! {

@@ -4,7 +4,7 @@
 //! Never logged, at no level: codes, tokens, cookies, passwords, verifiers, assertions, e-mail addresses, names,
 //! query strings, bodies, parameters of SQL statements. Our own events name their fields one by one and have none
 //! of these. Libraries are less careful when they are asked for details, so what theirs would tell is cut off
-//! here ([`CAPPED`]), whatever `log.level` says.
+//! here, whatever `log.level` says.
 
 mod json_line;
 

@@ -344,3 +344,32 @@ async fn a_restored_backup_is_made_safe_and_everything_can_be_ended() {
     assert_eq!(living(&bench).await, (vec![], vec![], 0));
     assert_eq!(bench.json(&["sessions", "list"]).json(), json!([]));
 }
+
+#[tokio::test]
+async fn everything_is_ended_however_many_batches_it_takes() {
+    let bench = Bench::new().await;
+    create(&bench, "ada@example.org").json();
+    let sql = bench.database().client().await;
+    sql.batch_execute(
+        "INSERT INTO sessions (id, user_id, epoch, auth_time, acr, amr, created_at, last_used_at, idle_expires_at,
+            expires_at)
+         SELECT gen_random_uuid(), id, 0, now(), '1', '{}', now(), now(), now(), now()
+         FROM users, generate_series(1, 4500);
+         INSERT INTO token_families (id, user_id, client_id, session_id, epoch, scopes, resources, auth_time, acr,
+            amr, rotates, offline, head, head_kv, created_at, expires_at, idle_expires_at)
+         SELECT gen_random_uuid(), user_id, 'shop', id, 0, '{}', '{}', now(), '1', '{}', true, true, 1, 1, now(), now(),
+            now() FROM sessions;
+         INSERT INTO authorization_codes (code_hash, family_id, client_id, user_id, session_id, epoch, redirect_uri,
+            scopes, resources, auth_time, acr, amr, created_at, expires_at)
+         SELECT decode(md5(id::text), 'hex'), gen_random_uuid(), 'shop', user_id, id, 0, 'u', '{}', '{}', now(), '1',
+            '{}', now(), now() FROM sessions",
+    )
+    .await
+    .expect("inserted");
+    let ended = bench.json(&["sessions", "revoke", "--all"]).json();
+    assert_eq!(
+        ended,
+        json!({"sessions": 4500, "token_families": 4500, "authorization_codes": 4500})
+    );
+    assert_eq!(living(&bench).await, (vec![], vec![], 0));
+}

@@ -84,6 +84,11 @@ impl Running {
     /// Asks it to stop, and returns its exit status.
     async fn stop(&mut self) -> Option<i32> {
         self.signal(libc::SIGTERM);
+        self.ended().await
+    }
+
+    /// Its exit status, once it has ended.
+    async fn ended(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("our own child") {
@@ -169,6 +174,53 @@ async fn a_server_answers_counts_on_its_second_listener_and_stops_when_asked() {
     assert_eq!(server.stop().await, Some(0), "{}", server.log());
     assert_eq!(server.said("stopped"), 1);
     assert_eq!(server.out(), "", "a server says nothing on standard output");
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_finished_before_a_server_stops() {
+    let bench = Bench::new().await;
+    let made = bench
+        .json(&[
+            "clients",
+            "create",
+            "--name",
+            "N",
+            "--type",
+            "public",
+            "--redirect-uri",
+            "https://a.example/cb",
+        ])
+        .json();
+    let [port, _] = free_ports();
+    let mut command = bench.command(&["serve"]);
+    command.env("SIGNET_LISTEN", format!("127.0.0.1:{port}"));
+    let mut server = Running::start(&bench, "serve", &mut command);
+    server.until_said("ready").await;
+
+    let sql = bench.database().client().await;
+    sql.batch_execute("BEGIN; LOCK TABLE authorization_requests IN ACCESS EXCLUSIVE MODE")
+        .await
+        .expect("locked");
+    let url = format!(
+        "http://127.0.0.1:{port}/oauth2/authorize?response_type=code&client_id={}&redirect_uri=https://a.example/cb\
+         &scope=openid&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+        made["client_id"].as_str().expect("an id")
+    );
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build();
+    let request = client.expect("a client").get(url).send();
+    let request = tokio::spawn(request);
+    bench.database().until_one_waits().await;
+    server.signal(libc::SIGTERM);
+    server.until_said("stopping").await;
+    // It takes no new requests, and still has this one.
+    until_status(&format!("http://127.0.0.1:{port}/healthz"), 0).await;
+    assert!(!request.is_finished());
+    sql.batch_execute("COMMIT").await.expect("unlocked");
+    let answer = request.await.expect("no panic").expect("an answer");
+    assert_eq!(answer.status(), 303);
+    assert_eq!(server.ended().await, Some(0), "{}", server.log());
 }
 
 #[tokio::test]
@@ -357,4 +409,30 @@ async fn dev_needs_no_configuration_and_commands_work_beside_it() {
         Some(2)
     );
     assert_eq!(again.stop().await, Some(0), "{}", again.log());
+}
+
+#[tokio::test]
+async fn commands_alone_start_the_private_database_and_stop_it_again() {
+    let bench = Bench::embedded();
+    bench.json(&["init"]).json();
+    for email in ["ada@example.org", "eve@example.org"] {
+        let line = [
+            "--format",
+            "json",
+            "users",
+            "create",
+            "--email",
+            email,
+            "--name",
+            "N",
+            "--password-stdin",
+        ];
+        bench.run_with_input(&line, "nine unlikely staples\n").json();
+        assert_eq!(postmaster(&bench), None);
+    }
+    let users = bench.json(&["users", "list"]).json();
+    assert_eq!(users.as_array().map(Vec::len), Some(2));
+    let findings = bench.json(&["doctor"]).json();
+    assert!(findings.to_string().contains("embedded PostgreSQL"), "{findings}");
+    assert_eq!(postmaster(&bench), None);
 }

@@ -61,6 +61,8 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
     add(at("/account/sessions/{id}/revoke").post(account::revoke));
     add(at("/assets/{file}").route(read().to(asset::get)));
     add(at("/").get(home));
+    // Browsers ask for it beside whatever is no page of ours: JSON, and the demo application.
+    config.service(web::resource("/favicon.ico").route(read().to(asset::icon)));
 }
 
 /// Methods that only read.

@@ -40,7 +40,8 @@ async def run(step) -> dict:
     if method == "private_key_jwt":
         key = json.loads(setting("PRIVATE_KEY"))
         secret = ECKey.import_key(key)
-        more["client_auth_methods"] = [PrivateKeyJWT(alg="ES256", headers={"kid": key["kid"]})]
+        # By itself it names the endpoint that it calls, and of those Signet takes the token endpoint alone.
+        more["client_auth_methods"] = [PrivateKeyJWT(issuer, alg="ES256", headers={"kid": key["kid"]})]
 
     step("discovery")
     signet = OAuth().register(

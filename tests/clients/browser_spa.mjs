@@ -2,61 +2,19 @@
 // signs in again. Fails on any error that the browser reports and on pages wider than a phone.
 //
 // ISSUER EMAIL PASSWORD [NAME="Ada Lovelace"] [SHOTS: a folder for pictures] [CHROMIUM: the browser's program]
-import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
-
-import { chromium } from "playwright-core";
-
 import { must, program, setting } from "./program.mjs";
-
-const DESKTOP = { width: 1280, height: 800 };
-const PHONE = { width: 390, height: 844 };
-const BROWSERS = [
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-  "/Applications/Chromium.app/Contents/MacOS/Chromium",
-  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-];
+import { launch, observe } from "./chromium.mjs";
 
 await program(async (step) => {
   const issuer = setting("ISSUER");
   const email = setting("EMAIL");
   const password = setting("PASSWORD");
   const name = setting("NAME", "Ada Lovelace");
-  const shots = setting("SHOTS", "");
-  if (shots) mkdirSync(shots, { recursive: true });
 
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM || BROWSERS.find(existsSync),
-    args: [
-      // Root may not use the sandbox, and what is visited here is our own.
-      "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    ],
-  });
-  const page = await (await browser.newContext({ viewport: DESKTOP })).newPage();
-  const errors = [];
+  const browser = await launch();
+  const { page, errors, look, state } = await observe(await browser.newContext());
   const at = () => new URL(page.url()).pathname;
   try {
-    page.on("console", (message) => {
-      if (message.type() === "error") errors.push(`${at()}: ${message.text()} ${message.location().url}`);
-    });
-    page.on("pageerror", (error) => errors.push(`${at()}: ${error.message}`));
-
-    /** Looks at the page as it is: on a phone, on a desktop, in the dark. */
-    const look = async (title) => {
-      for (const [kind, viewport, colorScheme] of [
-        ["phone", PHONE, "light"], ["desktop", DESKTOP, "light"], ["dark", DESKTOP, "dark"],
-      ]) {
-        await page.setViewportSize(viewport);
-        await page.emulateMedia({ colorScheme });
-        const excess = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        must(excess <= 0, `${title} is ${excess} pixels wider than the ${kind}`);
-        if (shots) await page.screenshot({ path: join(shots, `${title}-${kind}.png`), fullPage: true });
-      }
-      await page.emulateMedia({ colorScheme: "light" });
-    };
     const form = page.locator("form").first();
     const submit = form.locator('button:not([type="button"]):not([type="reset"]), input[type="submit"]').first();
     const type = async (fields) => {
@@ -133,9 +91,7 @@ await program(async (step) => {
     must(errors.length === 0, errors.join(" | "));
     return { access_token: after.access_token, subject: after.profile?.sub };
   } catch (error) {
-    if (shots) await page.screenshot({ path: join(shots, "failure.png"), fullPage: true });
-    const alerts = await page.locator('[role="alert"]:visible').allTextContents();
-    throw new Error([`${at()}: ${error.message.split("\n")[0]}`, ...alerts, ...errors].join(" | "));
+    throw new Error([error.message.split("\n")[0], ...(await state())].join(" | "));
   } finally {
     await browser.close();
   }

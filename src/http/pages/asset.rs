@@ -7,6 +7,9 @@ use super::assets;
 use crate::http::error;
 use crate::http::site::Site;
 
+/// How long a browser may keep what it asked for by a name that outlives its content.
+const ICON_CACHE: &str = "public, max-age=86400";
+
 /// Answers with an asset.
 pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let path = request.path().strip_prefix(&*site.base).unwrap_or_default();
@@ -18,4 +21,14 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
             .body(asset.bytes.clone()),
         None => error::not_found(&site, &request),
     }
+}
+
+/// `/favicon.ico`: the icon under the name that browsers try by themselves, at the root of the origin.
+pub async fn icon(site: web::Data<Site>) -> HttpResponse {
+    let icon = &site.pages.assets().icon;
+    HttpResponse::Ok()
+        .content_type(icon.media_type)
+        .insert_header((CACHE_CONTROL, ICON_CACHE))
+        .insert_header((CONTENT_SECURITY_POLICY, assets::POLICY))
+        .body(icon.bytes.clone())
 }

@@ -8,5 +8,6 @@ pub mod grants;
 pub mod programs;
 pub mod responses;
 pub mod tokens;
+pub mod responses;
 
 pub use database::database;

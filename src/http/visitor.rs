@@ -43,11 +43,6 @@ impl Visitor {
         Ok(visitor)
     }
 
-    /// Reads the cookies, for what does not depend on the session.
-    pub fn without_session(site: &Site, request: &HttpRequest) -> Self {
-        Self::of_cookies(site, request).0
-    }
-
     fn of_cookies(site: &Site, request: &HttpRequest) -> (Self, Option<SessionId>) {
         let cookies = Cookies::read(request, site);
         let is_known = cookies.browser.is_some();

@@ -32,7 +32,13 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         Ok(proven) => proven,
         Err(error) => return refused(&site, &request, error),
     };
-    go_on(&site, &request, &proven, Stored::NotYet, Progress::default()).await
+    match Visitor::read(&site, &request, now).await {
+        Ok(visitor) => {
+            let (stored, progress) = (Stored::NotYet, Progress::default());
+            go_on(&site, &request, &visitor, &proven, stored, progress).await
+        }
+        Err(error) => error::storage_page(&site, &request, &error),
+    }
 }
 
 /// `POST /oauth2/authorize`.
@@ -56,10 +62,16 @@ pub async fn resume(request: HttpRequest, site: web::Data<Site>, id: web::Path<S
     let Ok(id) = id.parse::<AuthorizationRequestId>() else {
         return error::not_found(&site, &request);
     };
-    let visitor = Visitor::without_session(&site, &request);
     let now = site.provider.now();
+    // Read once: a browser that was never here gets one token, which the request is then bound to.
+    let visitor = match Visitor::read(&site, &request, now).await {
+        Ok(visitor) => visitor,
+        Err(error) => return error::storage_page(&site, &request, &error),
+    };
     match authorize::resume(&site.provider, id, visitor.browser.hash(), now).await {
-        Ok(Resumed { proven, progress }) => go_on(&site, &request, &proven, Stored::As(id), progress).await,
+        Ok(Resumed { proven, progress }) => {
+            go_on(&site, &request, &visitor, &proven, Stored::As(id), progress).await
+        }
         Err(error) => pending::lost(&site, &request, &error),
     }
 }
@@ -67,15 +79,12 @@ pub async fn resume(request: HttpRequest, site: web::Data<Site>, id: web::Path<S
 async fn go_on(
     site: &Site,
     request: &HttpRequest,
+    visitor: &Visitor,
     proven: &Proven,
     stored: Stored,
     progress: Progress,
 ) -> HttpResponse {
     let now = site.provider.now();
-    let visitor = match Visitor::read(site, request, now).await {
-        Ok(visitor) => visitor,
-        Err(error) => return error::storage_page(site, request, &error),
-    };
     let (present, browser) = (visitor.present.as_ref(), visitor.browser.hash());
     let step = match authorize::advance(&site.provider, proven, stored, progress, present, browser, now).await
     {

@@ -15,6 +15,7 @@ mod commands;
 mod jobs;
 mod keys;
 mod packaging;
+mod prompts;
 mod redirect_uris;
 mod refresh_families;
 mod resource_servers;

@@ -20,12 +20,19 @@ pub fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
             .map(|value| value.to_str().ok())
             .collect::<Option<Vec<_>>>()
     };
-    let forwarded = values("forwarded").filter(|values| !values.is_empty());
-    let hops = match forwarded {
-        Some(values) => forwarded_hops(&values),
-        None => values("x-forwarded-for").map_or_else(Vec::new, |values| plain_hops(&values)),
+    let through = |name: &str, hops: fn(&[&str]) -> Vec<Option<IpAddr>>| {
+        let values = values(name).map_or_else(|| vec![None], |values| hops(&values));
+        (!values.is_empty()).then(|| last_untrusted(peer, values, trusted))
     };
-    last_untrusted(peer, hops, trusted)
+    let forwarded = through("forwarded", forwarded_hops);
+    let x_forwarded_for = through("x-forwarded-for", plain_hops);
+    match (forwarded, x_forwarded_for) {
+        (Some(one), Some(other)) if one == other => one,
+        // A proxy writes one of them and may pass on the other as its client wrote it. Which is which cannot be
+        // told, so neither is believed.
+        (Some(_), Some(_)) | (None, None) => peer,
+        (Some(one), None) | (None, Some(one)) => one,
+    }
 }
 
 fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
@@ -134,6 +141,20 @@ mod tests {
             ),
             "2001:db8::7"
         );
+    }
+
+    #[test]
+    fn two_headers_that_contradict_are_both_worth_nothing() {
+        let both = |forwarded, plain| {
+            seen(
+                "10.0.0.1",
+                &[("forwarded", forwarded), ("x-forwarded-for", plain)],
+            )
+        };
+        assert_eq!(both("for=1.1.1.1", "198.51.100.7"), "10.0.0.1");
+        assert_eq!(both("for=garbage", "198.51.100.7"), "10.0.0.1");
+        assert_eq!(both("proto=https", "198.51.100.7"), "10.0.0.1");
+        assert_eq!(both("for=198.51.100.7", "1.1.1.1, 198.51.100.7"), "198.51.100.7");
     }
 
     #[test]

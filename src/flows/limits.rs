@@ -103,7 +103,7 @@ impl Limits {
         });
     }
 
-    /// Counts `thing` once, however often it comes.
+    /// Counts `thing` once, however often it comes. Says whether it is new.
     ///
     /// # Errors
     /// When it is new and there is room for no other.
@@ -113,20 +113,25 @@ impl Limits {
         source: Source,
         thing: &[u8],
         now: DateTime<Utc>,
-    ) -> Result<(), TooMany> {
-        let mut hasher = DefaultHasher::new();
-        thing.hash(&mut hasher);
-        let thing = hasher.finish();
+    ) -> Result<bool, TooMany> {
+        let thing = short(thing);
         self.with_window(limit, source, now, |window, most, length| {
             if window.seen.contains(&thing) {
-                return Ok(());
+                return Ok(false);
             }
             if window.seen.len() >= most {
                 return Err(TooMany::until_end(window.since, length, now));
             }
-            window.seen.insert(thing);
-            Ok(())
+            Ok(window.seen.insert(thing))
         })
+    }
+
+    /// Counts `thing` no longer.
+    pub fn give_back_distinct(&self, limit: Limit, source: Source, thing: &[u8], now: DateTime<Utc>) {
+        let thing = short(thing);
+        self.with_window(limit, source, now, |window, _, _| {
+            window.seen.remove(&thing);
+        });
     }
 
     fn with_window<T>(
@@ -156,6 +161,12 @@ impl Limits {
         }
         work(window, most, length)
     }
+}
+
+fn short(thing: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    thing.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -207,11 +218,14 @@ mod tests {
             )
         };
         for number in 0..20 {
-            assert_eq!(try_account(&number.to_string()), Ok(()));
-            assert_eq!(try_account("0"), Ok(()));
+            assert_eq!(try_account(&number.to_string()), Ok(true));
+            assert_eq!(try_account("0"), Ok(false));
         }
         assert!(try_account("20").is_err());
-        assert_eq!(try_account("19"), Ok(()));
+        assert_eq!(try_account("19"), Ok(false));
+        limits.give_back_distinct(Limit::DistinctAccounts, source("192.0.2.1"), b"19", at(0));
+        assert_eq!(try_account("20"), Ok(true));
+        assert!(try_account("19").is_err());
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub async fn log_in(
     let source = Source::from(browser.address);
     let key = EmailKey::of_typed(email);
     let account = account_mac(provider, key.as_ref(), email);
-    reserve_address(provider, source, &account, now)?;
+    let taken = FromAddress::reserve(provider, source, &account, now)?;
     let attempt = Attempt {
         email: key.as_ref(),
         account: &account,
@@ -113,7 +113,7 @@ pub async fn log_in(
     let reserved = match logins::begin(&provider.db, &attempt, now).await {
         Ok(reserved) => reserved,
         Err(error) => {
-            provider.limits.give_back(Limit::WrongPasswords, source, now);
+            taken.give_back();
             return Err(error.into());
         }
     };
@@ -128,7 +128,7 @@ pub async fn log_in(
         Ok(verification) => verification,
         Err(busy) => {
             // Nobody looked at the password, so the attempt counts for nothing.
-            provider.limits.give_back(Limit::WrongPasswords, source, now);
+            taken.give_back();
             logins::give_back(&provider.db, &account, reserved.bucket).await?;
             return Err(busy.into());
         }
@@ -140,7 +140,7 @@ pub async fn log_in(
             return Ok(LoginOutcome::Wrong);
         }
     };
-    provider.limits.give_back(Limit::WrongPasswords, source, now);
+    taken.give_back_with_account();
     if user.disabled_at.is_some() {
         return Ok(LoginOutcome::Disabled);
     }
@@ -200,19 +200,55 @@ fn account_mac(provider: &Provider, key: Option<&EmailKey>, typed: &str) -> [u8;
     mac_key.mac("signet/account/v1", &[canonical.as_bytes()])
 }
 
-fn reserve_address(
-    provider: &Provider,
+/// What an attempt took from the buckets of its address.
+struct FromAddress<'a> {
+    provider: &'a Provider,
     source: Source,
-    account: &[u8],
+    account: &'a [u8],
+    account_is_new: bool,
     now: DateTime<Utc>,
-) -> Result<(), TooMany> {
-    if !provider.settings.rate_limits {
-        return Ok(());
+}
+
+impl<'a> FromAddress<'a> {
+    fn reserve(
+        provider: &'a Provider,
+        source: Source,
+        account: &'a [u8],
+        now: DateTime<Utc>,
+    ) -> Result<Self, TooMany> {
+        let mut taken = Self {
+            provider,
+            source,
+            account,
+            account_is_new: false,
+            now,
+        };
+        let limits = &provider.limits;
+        if provider.settings.rate_limits {
+            limits.reserve(Limit::WrongPasswords, source, now)?;
+            taken.account_is_new = limits
+                .reserve_distinct(Limit::DistinctAccounts, source, account, now)
+                .inspect_err(|_| limits.give_back(Limit::WrongPasswords, source, now))?;
+        }
+        Ok(taken)
     }
-    provider
-        .limits
-        .reserve_distinct(Limit::DistinctAccounts, source, account, now)?;
-    provider.limits.reserve(Limit::WrongPasswords, source, now)
+
+    /// Nobody looked at the password: all is as it was before.
+    fn give_back(&self) {
+        let limits = &self.provider.limits;
+        limits.give_back(Limit::WrongPasswords, self.source, self.now);
+        if self.account_is_new {
+            limits.give_back_distinct(Limit::DistinctAccounts, self.source, self.account, self.now);
+        }
+    }
+
+    /// The password was right: the account is none that is guessed at, though it may have been mistyped before.
+    /// Many people share an address, and none of them locks out the others by logging in.
+    fn give_back_with_account(&self) {
+        let limits = &self.provider.limits;
+        limits.give_back(Limit::WrongPasswords, self.source, self.now);
+        limits.give_back_distinct(Limit::DistinctAccounts, self.source, self.account, self.now);
+    }
 }
 
 fn account_has_attempts_left(

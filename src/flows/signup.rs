@@ -96,6 +96,12 @@ pub async fn sign_up(
     if !provider.settings.signup {
         return Err(SignupError::Closed);
     }
+    let source = Source::from(browser.address);
+    if provider.settings.rate_limits {
+        // Before the password is judged: that takes a thread that hashes, and a flood of forms must not take all.
+        provider.limits.reserve(Limit::Signups, source, now)?;
+    }
+    let give_back = || provider.limits.give_back(Limit::Signups, source, now);
     let name = parse_name(form.name);
     let email = EmailAddress::parse(form.email);
     let known = [form.email, form.name, &provider.settings.brand];
@@ -105,10 +111,12 @@ pub async fn sign_up(
         form.password.expose(),
         &known,
     )
-    .await?;
+    .await
+    .inspect_err(|_| give_back())?;
     let (name, email, password) = match (name, email, password) {
         (Some(name), Ok(email), Ok(password)) => (name, email, password),
         (name, email, password) => {
+            give_back();
             return Ok(SignupOutcome::Refused(Faults {
                 name: name.is_none(),
                 email: email.err().map(|InvalidEmail| EmailFault::Invalid),
@@ -116,13 +124,9 @@ pub async fn sign_up(
             }));
         }
     };
-    let source = Source::from(browser.address);
-    if provider.settings.rate_limits {
-        provider.limits.reserve(Limit::Signups, source, now)?;
-    }
     // Before the address is looked up, so that a taken one costs the same.
     let hash = provider.passwords.hash(&password, salt(provider)).await;
-    let hash = hash.inspect_err(|_| provider.limits.give_back(Limit::Signups, source, now))?;
+    let hash = hash.inspect_err(|_| give_back())?;
     let user = User {
         id: UserId::generate(&*provider.random),
         email: email.as_str().to_owned(),

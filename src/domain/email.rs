@@ -19,7 +19,7 @@ pub struct EmailAddress {
     key: EmailKey,
 }
 
-/// What decides which account an address means: the local part in lower case, the domain as its A-labels.
+/// What decides which account an address means: the local part without case, the domain as its A-labels.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EmailKey(String);
 
@@ -44,7 +44,7 @@ impl EmailAddress {
         let domain = canonical_domain(domain)?;
         Ok(Self {
             given: given.to_owned(),
-            key: EmailKey(format!("{}@{domain}", local.to_lowercase())),
+            key: EmailKey(format!("{}@{domain}", without_case(local))),
         })
     }
 
@@ -99,6 +99,12 @@ fn local_part_is_plain(local: &str) -> Result<(), InvalidEmail> {
     Ok(())
 }
 
+/// The letters without their case. By way of their capitals, because some share one: σ and ς, s and ſ, i and ı.
+fn without_case(local: &str) -> String {
+    let capitals = local.chars().flat_map(char::to_uppercase);
+    capitals.flat_map(char::to_lowercase).collect()
+}
+
 /// The domain as the name system knows it (RFC 5891); a name of one label belongs to nobody.
 fn canonical_domain(domain: &str) -> Result<String, InvalidEmail> {
     let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidEmail)?;
@@ -127,6 +133,9 @@ mod tests {
         assert_eq!(key("JOSÉ@example.org"), key("jose\u{301}@example.org"));
         assert_eq!(key("a@bücher.example"), Some("a@xn--bcher-kva.example".into()));
         assert_eq!(key("a@BÜCHER.example"), key("a@xn--bcher-kva.example"));
+        assert_eq!(key("ΟΔΟΣ@example.org"), key("οδος@example.org"));
+        assert_eq!(key("STRASSE@example.org"), key("straße@example.org"));
+        assert_eq!(key("u\u{17f}er@example.org"), key("user@example.org"));
         assert_ne!(key("a+b@example.org"), key("a@example.org"));
         assert_ne!(key("a.b@example.org"), key("ab@example.org"));
     }

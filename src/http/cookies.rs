@@ -40,10 +40,11 @@ pub struct Cookies {
 impl Cookies {
     /// Reads the cookies of a request. What is malformed or forged is absent.
     pub fn read(request: &HttpRequest, site: &Site) -> Self {
-        let headers: Vec<&str> = request
+        // Other applications of the host may set what is no ASCII; ours are still to be found beside it.
+        let headers: Vec<_> = request
             .headers()
             .get_all(COOKIE)
-            .filter_map(|value| value.to_str().ok())
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
             .collect();
         let one = |name: &str| {
             let mut values = headers

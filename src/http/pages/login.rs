@@ -26,7 +26,9 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         Err(answer) => return answer,
     };
     if pending.is_none() && visitor.present.is_some() {
-        return see_other(&site.path("/account"));
+        let mut answer = see_other(&site.path("/account"));
+        visitor.set_cookies(&site, answer.headers_mut());
+        return answer;
     }
     let hint = pending
         .as_ref()

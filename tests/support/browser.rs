@@ -68,7 +68,18 @@ impl Answer {
 
     /// The first form of a page: its address and its hidden fields.
     pub fn form(&self) -> (Url, Vec<(String, String)>) {
-        let form = between(&self.body, "<form", "</form>").unwrap_or_else(|| panic!("no form: {self:#?}"));
+        let first = self.forms().into_iter().next();
+        first.unwrap_or_else(|| panic!("no form: {self:#?}"))
+    }
+
+    /// Every form of a page: its address and its hidden fields.
+    pub fn forms(&self) -> Vec<(Url, Vec<(String, String)>)> {
+        let forms = self.body.split("<form").skip(1);
+        forms.map(|form| self.read_form(form)).collect()
+    }
+
+    fn read_form(&self, form: &str) -> (Url, Vec<(String, String)>) {
+        let form = form.split("</form>").next().unwrap_or_default();
         let action = attribute(form, "action").unwrap_or_default();
         let hidden = form.split("<input").skip(1).filter_map(|input| {
             let input = input.split('>').next().unwrap_or_default();
@@ -80,6 +91,14 @@ impl Answer {
             })?
         });
         (self.url.join(&action).expect("an address"), hidden.collect())
+    }
+
+    /// The cookies that an answer sets, each line as it is.
+    pub fn set_cookies(&self) -> Vec<&str> {
+        let lines = self.headers.get_all("set-cookie").iter();
+        lines
+            .map(|line| line.to_str().expect("a header of text"))
+            .collect()
     }
 }
 

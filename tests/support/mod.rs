@@ -9,5 +9,6 @@ pub mod programs;
 pub mod responses;
 pub mod tokens;
 pub mod responses;
+pub mod jar;
 
 pub use database::database;

@@ -10,6 +10,8 @@ mod browser;
 mod client_auth;
 mod client_credentials;
 mod clients;
+mod client_auth;
+mod client_credentials;
 mod code_flow;
 mod commands;
 mod jobs;

@@ -10,5 +10,6 @@ pub mod responses;
 pub mod tokens;
 pub mod responses;
 pub mod jar;
+pub mod tokens;
 
 pub use database::database;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
@@ -75,6 +75,26 @@ pub fn invalid_request(description: &'static str) -> HttpResponse {
         &mut HttpResponse::BadRequest(),
         ErrorCode::InvalidRequest,
         description,
+    )
+}
+
+/// [`invalid_request`] of a resource of our own, which names its scheme in every refusal (RFC 6750 §3).
+pub fn bearer_invalid_request(description: &'static str) -> HttpResponse {
+    let challenge =
+        format!("Bearer realm=\"signet\", error=\"invalid_request\", error_description=\"{description}\"");
+    let mut answer = HttpResponse::BadRequest();
+    answer.insert_header((WWW_AUTHENTICATE, challenge));
+    json(&mut answer, ErrorCode::InvalidRequest, description)
+}
+
+/// The answer of a protocol endpoint to a method that it does not have (RFC 9110 §15.5.6).
+pub fn method_not_allowed(allowed: &'static str) -> HttpResponse {
+    let mut answer = HttpResponse::MethodNotAllowed();
+    answer.insert_header((ALLOW, allowed));
+    json(
+        &mut answer,
+        ErrorCode::InvalidRequest,
+        "this address does not take that method",
     )
 }
 

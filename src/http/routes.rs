@@ -26,28 +26,32 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
         documents.push(format!("/.well-known/oauth-authorization-server{base}"));
     }
     for path in documents {
-        let read = read().to(metadata::metadata);
-        config.service(web::resource(path).wrap(from_fn(cors::anybody)).route(read));
+        config.service(
+            only("GET, HEAD", web::resource(path))
+                .wrap(from_fn(cors::anybody))
+                .route(read().to(metadata::metadata)),
+        );
     }
     let at = |path: &str| web::resource(format!("{base}{path}"));
     config.service(
-        at("/.well-known/jwks.json")
+        only("GET, HEAD", at("/.well-known/jwks.json"))
             .wrap(from_fn(cors::anybody))
             .route(read().to(jwks::jwks)),
     );
-    let for_scripts = |path: &str| at(path).wrap(from_fn(cors::registered_origins));
+    let for_scripts =
+        |methods: &'static str, path: &str| only(methods, at(path)).wrap(from_fn(cors::registered_origins));
     config
-        .service(for_scripts("/oauth2/token").route(web::post().to(token::token)))
-        .service(for_scripts("/oauth2/revoke").route(web::post().to(revoke::revoke)))
+        .service(for_scripts("POST", "/oauth2/token").route(web::post().to(token::token)))
+        .service(for_scripts("POST", "/oauth2/revoke").route(web::post().to(revoke::revoke)))
         .service(
-            for_scripts("/oauth2/userinfo")
+            for_scripts("GET, POST", "/oauth2/userinfo")
                 .route(web::get().to(userinfo::userinfo))
                 .route(web::post().to(userinfo::userinfo)),
         );
     let mut add = |resource: Resource| {
         config.service(resource);
     };
-    add(at("/oauth2/introspect").post(introspect::introspect));
+    add(only("POST", at("/oauth2/introspect")).post(introspect::introspect));
     add(at("/oauth2/authorize").get(authorize::get).post(authorize::post));
     add(at("/oauth2/authorize/{id}").get(authorize::resume));
     add(at("/oauth2/logout").get(logout::get).post(logout::post));
@@ -63,6 +67,11 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
     add(at("/").get(home));
     // Browsers ask for it beside whatever is no page of ours: JSON, and the demo application.
     config.service(web::resource("/favicon.ico").route(read().to(asset::icon)));
+}
+
+/// An endpoint of the protocol that names its methods to whoever tries another one.
+fn only(methods: &'static str, resource: Resource) -> Resource {
+    resource.default_service(web::to(move || async move { error::method_not_allowed(methods) }))
 }
 
 /// Methods that only read.

@@ -19,13 +19,13 @@ pub async fn userinfo(request: HttpRequest, site: web::Data<Site>, Form(form): F
         Err(BodyError::ContentType) => None,
         Err(error) => return error::body(error),
         Ok(fields) if fields.spoiled().is_empty() => fields.secret("access_token"),
-        Ok(_) => return error::invalid_request("a parameter is repeated or too long"),
+        Ok(_) => return error::bearer_invalid_request("a parameter is repeated or too long"),
     };
     let in_header = bearer(&request);
     let token = match (in_header, in_form) {
         (Some(token), None) | (None, Some(token)) => token,
         (Some(_), Some(_)) => {
-            return error::invalid_request("the access token must come in one way only");
+            return error::bearer_invalid_request("the access token must come in one way only");
         }
         // RFC 6750 §3.1: whoever shows no token is told no error.
         (None, None) => {

@@ -21,6 +21,10 @@ pub async fn userinfo(request: HttpRequest, site: web::Data<Site>, Form(form): F
         Ok(fields) if fields.spoiled().is_empty() => fields.secret("access_token"),
         Ok(_) => return error::bearer_invalid_request("a parameter is repeated or too long"),
     };
+    // Two headers are two ways: whoever stands in front of us may have believed the other one.
+    if request.headers().get_all(AUTHORIZATION).count() > 1 {
+        return error::bearer_invalid_request("the Authorization header must come once");
+    }
     let in_header = bearer(&request);
     let token = match (in_header, in_form) {
         (Some(token), None) | (None, Some(token)) => token,

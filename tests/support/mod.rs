@@ -5,11 +5,9 @@ pub mod browser;
 pub mod cluster;
 pub mod database;
 pub mod grants;
+pub mod jar;
 pub mod programs;
 pub mod responses;
-pub mod tokens;
-pub mod responses;
-pub mod jar;
 pub mod tokens;
 
 pub use database::database;

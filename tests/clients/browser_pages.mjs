@@ -128,6 +128,7 @@ await program(async (step) => {
     step("the account");
     await bob.page.goto(`${issuer}/account`);
     must((await bob.page.locator(".sessions > li").count()) === 2, "the account does not show two browsers");
+    must((await bob.page.locator(".sessions > li").first().textContent()).includes("This browser"), "another is first");
     await bob.look("account");
     await bob.page.getByRole("button", { name: "End session" }).click();
     await bob.page.getByRole("button", { name: "End session" }).waitFor({ state: "detached" });

@@ -37,13 +37,16 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         ip: session.ip_address,
         revoke_action: site.path(&format!("/account/sessions/{}/revoke", session.id)),
     });
+    let mut shown: Vec<_> = shown.collect();
+    // People look for the browser before them first; the others follow as they were used.
+    shown.sort_by_key(|session| !session.current);
     let html = site.pages.render(&AccountPage {
         csrf: visitor.session_csrf(&site),
         notice: None,
         name: present.user.name.clone(),
         email: present.user.email.clone(),
         email_verified: present.user.email_verified,
-        sessions: shown.collect(),
+        sessions: shown,
         revoke_others_action: site.path("/account/sessions/revoke-others"),
         logout_action: site.path("/logout"),
     });

@@ -169,6 +169,11 @@ fn claims_of_scope(scope: &str) -> &'static [&'static str] {
     }
 }
 
+/// The claims that `scopes` stand for.
+pub fn claims_of(scopes: &ScopeSet) -> impl Iterator<Item = &'static str> {
+    scopes.iter().flat_map(claims_of_scope).copied()
+}
+
 /// Every claim about a user that can be told, for the metadata.
 pub fn supported_claims() -> impl Iterator<Item = &'static str> {
     ["profile", "email", "address", "phone"]

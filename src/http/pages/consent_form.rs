@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::pending::{self, Pending};
 use super::view::{ConsentPage, ResourceView, ScopeView};
 use super::{client_view, posted};
+use crate::domain::consent::Consent;
 use crate::domain::resource::Resource;
 use crate::flows::consent;
 use crate::flows::sessions::Present;
@@ -104,12 +105,8 @@ fn shown_scopes(pending: &Pending, resources: &[&Resource]) -> Vec<ScopeView> {
         .filter(|scope| !resources.iter().any(|resource| resource.scopes.contains(scope)))
         .map(scope_view)
         .collect();
-    let claims = request.claims.iter().flat_map(|claims| claims.names());
-    let mut claims: Vec<_> = claims
-        .filter(|claim| !matches!(*claim, "sub" | "acr" | "auth_time"))
-        .collect();
-    claims.sort_unstable();
-    claims.dedup();
+    // A client's own words have no place here: these are claims that we know.
+    let claims = Consent::of(request).claims;
     shown.extend(claims.into_iter().map(|claim| ScopeView {
         title: format!("Your {}", claim.replace('_', " ")).into(),
         description: None,

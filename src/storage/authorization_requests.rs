@@ -16,7 +16,9 @@ const OPEN: &str = "UPDATE authorization_requests SET browser_hash = $2
 WHERE id = $1 AND expires_at > $3 AND (browser_hash IS NULL OR browser_hash = $2)
 RETURNING request, authenticated_session_id, consented_at";
 
-const AUTHENTICATED: &str = "UPDATE authorization_requests SET authenticated_session_id = $3
+// Whoever was asked for consent before may have been somebody else.
+const AUTHENTICATED: &str =
+    "UPDATE authorization_requests SET authenticated_session_id = $3, consented_at = NULL
 WHERE id = $1 AND browser_hash = $2 AND expires_at > $4";
 
 const CONSENTED: &str = "UPDATE authorization_requests SET consented_at = $3

@@ -15,6 +15,7 @@ mod commands;
 mod cors;
 mod introspection;
 mod jobs;
+mod consent;
 mod keys;
 mod lockout;
 mod login;

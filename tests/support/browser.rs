@@ -162,6 +162,12 @@ impl Browser {
         Answer::of(self.http.post(url).form(fields).send().await.expect("an answer")).await
     }
 
+    /// Posts with one more header.
+    pub async fn post_with(&self, url: Url, fields: &[(&str, &str)], name: &str, value: &str) -> Answer {
+        let request = self.http.post(url).header(name, value);
+        Answer::of(request.form(fields).send().await.expect("an answer")).await
+    }
+
     /// Follows redirects as long as they stay here.
     pub async fn follow(&self, mut answer: Answer) -> Answer {
         for _ in 0..20 {

@@ -7,6 +7,7 @@ mod access_tokens;
 mod authorization_codes;
 mod authorize;
 mod browser;
+mod bad_input;
 mod client_auth;
 mod client_credentials;
 mod clients;

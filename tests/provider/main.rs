@@ -17,6 +17,7 @@ mod cookies;
 mod cors;
 mod csrf;
 mod eligibility;
+mod crash;
 mod introspection;
 mod jobs;
 mod consent;

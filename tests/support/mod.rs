@@ -8,6 +8,7 @@ pub mod grants;
 pub mod jar;
 pub mod programs;
 pub mod responses;
+pub mod node;
 pub mod tokens;
 
 pub use database::database;

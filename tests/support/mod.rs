@@ -6,9 +6,9 @@ pub mod cluster;
 pub mod database;
 pub mod grants;
 pub mod jar;
+pub mod node;
 pub mod programs;
 pub mod responses;
-pub mod node;
 pub mod tokens;
 
 pub use database::database;

@@ -55,7 +55,7 @@ pub struct Browser<'a> {
 #[derive(Debug)]
 pub enum LoginOutcome {
     /// The user is in.
-    LoggedIn(LoggedIn),
+    LoggedIn(Box<LoggedIn>),
     /// There is no such account, or the password is another.
     Wrong,
     /// The password is right, but the user may do nothing.
@@ -189,7 +189,7 @@ pub async fn log_in(
     let session = login.session.clone();
     tracing::info!(user.id = %user.id, "a user logged in");
     metrics::counter!("signet_logins_total").increment(1);
-    Ok(LoginOutcome::LoggedIn(LoggedIn { session, new_device }))
+    Ok(LoginOutcome::LoggedIn(Box::new(LoggedIn { session, new_device })))
 }
 
 /// What an account is counted under: it tells neither the address nor whether there is such an account.

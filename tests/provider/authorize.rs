@@ -155,7 +155,8 @@ async fn every_other_fault_goes_to_the_client() {
     let long = "x".repeat(4097);
     let half = challenge()[..42].to_owned();
     let padded = format!("{}=", challenge());
-    let rows: &[(&[(&str, &str)], &str, &str)] = &[
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+    let rows: &[Row<'_>] = &[
         (&[("nonce", "1"), ("nonce", "1")], "invalid_request", "repeated"),
         (
             &[("scope", "openid"), ("scope", "email")],

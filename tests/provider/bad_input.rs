@@ -214,10 +214,11 @@ async fn what_is_no_http_or_says_two_lengths_is_refused() {
     );
 }
 
+/// Path, content type, form, and a body in its stead.
+type Wild = (String, String, Vec<(String, Vec<u8>)>, Option<Vec<u8>>);
+
 /// A request out of pieces that mean something, and of pieces that do not.
-fn requests(
-    genuine: Vec<String>,
-) -> impl Strategy<Value = (String, String, Vec<(String, Vec<u8>)>, Option<Vec<u8>>)> {
+fn requests(genuine: Vec<String>) -> impl Strategy<Value = Wild> {
     let path = proptest::sample::select(FORMS.to_vec()).prop_map(str::to_owned);
     let content_type = prop_oneof![15 => Just(FORM.to_owned()), 1 => "[a-z/;=]{0,30}"];
     let name = proptest::sample::select(vec![

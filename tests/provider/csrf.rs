@@ -138,7 +138,8 @@ async fn a_form_that_is_not_the_browsers_own_does_nothing() {
         let mut changed = form.code.clone();
         changed.replace_range(4..5, if &changed[4..5] == "A" { "B" } else { "A" });
         let padded = format!("{}=", form.code);
-        let cases: [(&str, &[(&str, &str)], Option<&str>); 16] = [
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+        let cases: [Case<'_>; 16] = [
             ("no code", &[], None),
             ("an empty code", &[], Some("")),
             ("a changed code", &[], Some(&changed)),

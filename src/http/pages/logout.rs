@@ -55,10 +55,10 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         Ok(destination) => destination,
         Err(error) => return refused(&site, &request, &error),
     };
-    if let Some(session) = visitor.session() {
-        if let Err(error) = sessions::log_out(&site.provider, session, now).await {
-            return error::storage_page(&site, &request, &error);
-        }
+    if let Some(session) = visitor.session()
+        && let Err(error) = sessions::log_out(&site.provider, session, now).await
+    {
+        return error::storage_page(&site, &request, &error);
     }
     let mut answer = match destination.location() {
         Some(location) => see_other(&location),

@@ -1,7 +1,7 @@
 //! Client authentication (RFC 6749 §2.3, RFC 7523 §2.2, OpenID Connect Core §9). The only maker of an
 //! [`AuthenticatedClient`].
 //!
-//! 1. One method is used, and which client it is about is said in one voice ([`one_method`]).
+//! 1. One method is used, and which client it is about is said in one voice (`one_method`).
 //! 2. The client exists, is enabled, and registered that very method.
 //! 3. The secret matches, or the assertion verifies and its `jti` is unspent.
 

@@ -11,6 +11,16 @@ use super::browser::Answer;
 pub type Response = (String, BTreeMap<String, String>);
 
 impl Answer {
+    /// Whether it leads to a client at all, by redirect or by form.
+    pub fn is_authorization_response(&self) -> bool {
+        let elsewhere = |url: reqwest::Url| url.origin() != self.url.origin();
+        match self.status {
+            StatusCode::SEE_OTHER => elsewhere(self.location()),
+            StatusCode::OK => self.body.contains("<form") && elsewhere(self.form().0),
+            _ => false,
+        }
+    }
+
     /// The authorization response, by query or by form, whose headers leak nothing (RFC 9700 §4.2, §4.12).
     pub fn response(&self) -> Response {
         self.is_kept_to_itself();

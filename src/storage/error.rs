@@ -1,5 +1,8 @@
 //! Why the database did not do what was asked, or cannot be found.
 
+use std::error::Error;
+use std::fmt;
+
 use tokio_postgres::error::SqlState;
 
 /// A failure of storage. Answers that a statement is made to give (spent, unknown, taken) are outcomes, not errors.
@@ -7,10 +10,10 @@ use tokio_postgres::error::SqlState;
 pub enum StorageError {
     /// No connection was to be had in time, or it broke: a 503 for whoever asked.
     #[error("the database is not reachable")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// The database refused the statement.
     #[error("the database refused a statement")]
-    Database(#[source] tokio_postgres::Error),
+    Database(#[source] Refused),
     /// A statement of the transaction failed before, so there is nothing that could be committed.
     #[error("the transaction cannot be committed: one of its statements failed")]
     Aborted,
@@ -35,7 +38,7 @@ impl StorageError {
     pub fn violated_constraint(&self) -> Option<&str> {
         match self {
             Self::Database(error) => {
-                let error = error.as_db_error()?;
+                let error = error.0.as_db_error()?;
                 let violated = matches!(
                     *error.code(),
                     SqlState::UNIQUE_VIOLATION | SqlState::FOREIGN_KEY_VIOLATION | SqlState::CHECK_VIOLATION
@@ -58,8 +61,7 @@ impl From<tokio_postgres::Error> for StorageError {
         // connection; 25006 is a standby that was the primary a moment ago; 40 a transaction that lost against
         // another one.
         let transient = error.is_closed()
-            || error.code().is_none()
-                && std::error::Error::source(&error).is_some_and(|cause| cause.is::<std::io::Error>())
+            || error.code().is_none() && error.source().is_some_and(|cause| cause.is::<std::io::Error>())
             || error.code().is_some_and(|state| {
                 let code = state.code();
                 code.starts_with("57P")
@@ -70,14 +72,52 @@ impl From<tokio_postgres::Error> for StorageError {
                     || code == "57014"
             });
         if transient {
-            return Self::Unavailable(Box::new(error));
+            return Self::Unavailable(Box::new(Refused(error)));
         }
         match error.code() {
             Some(&SqlState::INVALID_SQL_STATEMENT_NAME | &SqlState::DUPLICATE_PSTATEMENT) => {
                 Self::PreparedStatementLost(error)
             }
-            _ => Self::Database(error),
+            _ => Self::Database(Refused(error)),
         }
+    }
+}
+
+/// What the server said, without its `DETAIL`: that quotes the row, with addresses and hashes, and every error is
+/// logged with its sources.
+pub struct Refused(tokio_postgres::Error);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(error) = self.0.as_db_error() else {
+            return self.0.fmt(f);
+        };
+        write!(
+            f,
+            "{}: {} ({}",
+            error.severity(),
+            error.message(),
+            error.code().code()
+        )?;
+        for (what, name) in [("table", error.table()), ("constraint", error.constraint())] {
+            if let Some(name) = name {
+                write!(f, ", {what} {name}")?;
+            }
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for Refused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // The server's own error is the one with the detail.
+        self.0.as_db_error().is_none().then(|| self.0.source())?
     }
 }
 
@@ -120,7 +160,7 @@ pub enum DatabaseUrlError {
         parameter: &'static str,
         /// What went wrong.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// OpenSSL failed by itself.
     #[error("TLS cannot be set up")]

@@ -48,6 +48,7 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
                 .route(web::get().to(userinfo::userinfo))
                 .route(web::post().to(userinfo::userinfo)),
         );
+    let page = |path: &str, read: Route| only("GET, HEAD, POST", at(path)).route(read);
     let mut add = |resource: Resource| {
         config.service(resource);
     };
@@ -55,21 +56,21 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
     add(at("/oauth2/authorize").get(authorize::get).post(authorize::post));
     add(at("/oauth2/authorize/{id}").get(authorize::resume));
     add(at("/oauth2/logout").get(logout::get).post(logout::post));
-    add(at("/login").get(login::get).post(login::post));
+    add(page("/login", read().to(login::get)).post(login::post));
     add(at("/login/continue").post(login::go_on));
-    add(at("/signup").get(signup::get).post(signup::post));
-    add(at("/consent").get(consent_form::get).post(consent_form::post));
-    add(at("/logout").get(logout_page::get).post(logout_page::post));
-    add(at("/account").get(account::get));
+    add(page("/signup", read().to(signup::get)).post(signup::post));
+    add(page("/consent", read().to(consent_form::get)).post(consent_form::post));
+    add(page("/logout", read().to(logout_page::get)).post(logout_page::post));
+    add(only("GET, HEAD", at("/account")).route(read().to(account::get)));
     add(at("/account/sessions/revoke-others").post(account::revoke_others));
     add(at("/account/sessions/{id}/revoke").post(account::revoke));
     add(at("/assets/{file}").route(read().to(asset::get)));
-    add(at("/").get(home));
+    add(only("GET, HEAD", at("/")).route(read().to(home)));
     // Browsers ask for it beside whatever is no page of ours: JSON, and the demo application.
     config.service(web::resource("/favicon.ico").route(read().to(asset::icon)));
 }
 
-/// An endpoint of the protocol that names its methods to whoever tries another one.
+/// A resource that names its methods to whoever tries another one.
 fn only(methods: &'static str, resource: Resource) -> Resource {
     resource.default_service(web::to(move || async move { error::method_not_allowed(methods) }))
 }

@@ -10,6 +10,9 @@ use crate::support::jar::{Jar, encode};
 const ADA: &str = "ada@example.org";
 const SESSION: &str = "better-auth.session_token";
 
+/// Headers by name.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 /// One form: where it goes, with a code that is right, and what was typed.
 struct Filled {
     path: String,
@@ -138,8 +141,7 @@ async fn a_form_that_is_not_the_browsers_own_does_nothing() {
         let mut changed = form.code.clone();
         changed.replace_range(4..5, if &changed[4..5] == "A" { "B" } else { "A" });
         let padded = format!("{}=", form.code);
-        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
-        let cases: [Case<'_>; 16] = [
+        let cases: [(&str, Headers<'_>, Option<&str>); 16] = [
             ("no code", &[], None),
             ("an empty code", &[], Some("")),
             ("a changed code", &[], Some(&changed)),

@@ -1,5 +1,7 @@
 //! Real processes that are really killed: what was acknowledged is there afterwards, and nothing is spent twice.
 
+mod visitor;
+
 use std::collections::HashMap;
 use std::io::Write;
 use std::process::Stdio;
@@ -8,116 +10,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::app::{CALLBACK, PASSWORD};
-use crate::support::browser::{Answer, VERIFIER, challenge};
+use self::visitor::Visitor;
+use crate::support::app::CALLBACK;
+use crate::support::browser::Answer;
 use crate::support::database;
 use crate::support::node::{Folder, Node, kill, signet};
-
-/// A client of a provider that may be away: nothing here takes an answer for granted.
-#[derive(Clone)]
-struct Visitor {
-    http: Client,
-    base: String,
-}
-
-impl Visitor {
-    fn new(node: &Node) -> Self {
-        let here = Policy::custom(|attempt| {
-            if attempt.url().host_str() == Some("127.0.0.1") {
-                attempt.follow()
-            } else {
-                attempt.stop()
-            }
-        });
-        let http = Client::builder()
-            .cookie_store(true)
-            .redirect(here)
-            .timeout(Duration::from_secs(10));
-        Self {
-            http: http.build().expect("a client"),
-            base: node.url.clone(),
-        }
-    }
-
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Option<Answer> {
-        let request = self.http.post(format!("{}{path}", self.base)).form(fields);
-        read(request.send().await).await
-    }
-
-    async fn refresh(&self, of: &str) -> Option<Answer> {
-        let fields = [
-            ("grant_type", "refresh_token"),
-            ("client_id", "spa"),
-            ("refresh_token", of),
-        ];
-        self.post("/oauth2/token", &fields).await
-    }
-
-    async fn redeem(&self, code: &str) -> Option<Answer> {
-        let fields = [
-            ("grant_type", "authorization_code"),
-            ("client_id", "spa"),
-            ("code", code),
-            ("redirect_uri", CALLBACK),
-            ("code_verifier", VERIFIER),
-        ];
-        self.post("/oauth2/token", &fields).await
-    }
-
-    /// Asks for a code, and fills in the form of the page that asks who it is.
-    async fn code(&self, prompt: &str, fields: &[(&str, &str)]) -> Option<String> {
-        let challenge = challenge();
-        let query = [
-            ("client_id", "spa"),
-            ("redirect_uri", CALLBACK),
-            ("response_type", "code"),
-            ("scope", "openid offline_access"),
-            ("code_challenge", &*challenge),
-            ("code_challenge_method", "S256"),
-            ("prompt", prompt),
-        ];
-        let url = Url::parse_with_params(&format!("{}/oauth2/authorize", self.base), query).expect("a URL");
-        let mut answer = read(self.http.get(url).send().await).await?;
-        if answer.status == StatusCode::OK && answer.body.contains("<form") {
-            let (action, hidden) = answer.form();
-            let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));
-            let all: Vec<_> = hidden.chain(fields.iter().copied()).collect();
-            answer = read(self.http.post(action).form(&all).send().await).await?;
-        }
-        if answer.status != StatusCode::SEE_OTHER {
-            return None;
-        }
-        let location = answer.location();
-        let mut parameters = location.query_pairs();
-        parameters
-            .find(|(name, _)| name == "code")
-            .map(|(_, code)| code.into_owned())
-    }
-
-    async fn sign_up(&self, email: &str) -> Option<String> {
-        let fields = [("name", "Ada Lovelace"), ("email", email), ("password", PASSWORD)];
-        self.code("create", &fields).await
-    }
-
-    async fn log_in(&self, email: &str) -> Option<String> {
-        self.code("login", &[("email", email), ("password", PASSWORD)])
-            .await
-    }
-}
-
-async fn read(response: reqwest::Result<reqwest::Response>) -> Option<Answer> {
-    let response = response.ok()?;
-    Some(Answer {
-        status: response.status(),
-        headers: response.headers().clone(),
-        url: response.url().clone(),
-        body: response.text().await.ok()?,
-    })
-}
 
 /// The refresh token of an answer that must be a good one.
 #[track_caller]

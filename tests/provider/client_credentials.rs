@@ -1,9 +1,12 @@
 //! The client credentials grant (RFC 6749 §4.4).
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::support::app::TestApp;
 use crate::support::browser::{Answer, header, payload};
 use crate::support::tokens::{NOTES, Walk, refused, token};
 
@@ -140,6 +143,41 @@ async fn the_grant_needs_no_database() {
     }
     let wrong = (client.0, "signet_cs_wrong".to_owned());
     refused(&ask(&walk, &wrong, &[]).await, 401, "invalid_client");
+}
+
+#[tokio::test]
+async fn clients_that_the_database_no_longer_vouches_for_get_nothing_until_it_does() {
+    let app = TestApp::with(|options| options.max_unconfirmed = Duration::from_millis(300)).await;
+    let walk = Walk::on(app, json!({})).await;
+    let client = walk.confidential("batch", json!({})).await;
+    // Nobody reloads here, which is what a database that is away comes to.
+    until(&walk, &client, StatusCode::SERVICE_UNAVAILABLE).await;
+    let answer = ask(&walk, &client, &[]).await;
+    refused(&answer, 503, "temporarily_unavailable");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    let metadata = walk.api.get("/.well-known/openid-configuration").await;
+    assert_eq!(metadata.status, StatusCode::OK);
+    let jwks = walk.api.get("/.well-known/jwks.json").await;
+    assert_eq!(jwks.status, StatusCode::OK);
+    until(&walk, &client, StatusCode::OK).await;
+}
+
+/// Asks until the answer has this status; for a good one, the registry is confirmed before each try.
+async fn until(walk: &Walk, client: &(String, String), status: StatusCode) {
+    let reached = async {
+        loop {
+            if status == StatusCode::OK {
+                walk.app.provider.reload().await.expect("the database is there");
+            }
+            if ask(walk, client, &[]).await.status == status {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), reached)
+        .await
+        .expect("it comes to that");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
+use crate::support::app::TestApp;
 use crate::support::browser::Answer;
 use crate::support::tokens::{Walk, token};
 
@@ -122,6 +123,23 @@ async fn scripts_of_other_origins_read_nothing() {
                 assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
                 assert!(varies_by_origin(&answer), "{origin}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_configured_origin_needs_no_client() {
+    let app =
+        TestApp::with(|options| options.allowed_origins = vec!["https://tools.example".to_owned()]).await;
+    let walk = Walk::on(app, json!({})).await;
+    for (origin, allowed) in [
+        ("https://tools.example", Some("https://tools.example")),
+        ("https://tools.example.evil.example", None),
+        (OWN, None),
+    ] {
+        for method in [Method::OPTIONS, Method::POST] {
+            let answer = ask(&walk, method, "/oauth2/token", origin).await;
+            assert_eq!(answer.header("access-control-allow-origin"), allowed);
         }
     }
 }

@@ -54,6 +54,10 @@ pub struct Options {
     pub behind: TimeDelta,
     /// Whether it has what `signet dev` adds.
     pub development: bool,
+    /// `cors.allowed_origins`.
+    pub allowed_origins: Vec<String>,
+    /// How long clients and resources are believed without the database.
+    pub max_unconfirmed: Duration,
 }
 
 impl Default for Options {
@@ -105,6 +109,8 @@ impl Default for Options {
             issuer: None,
             behind: TimeDelta::zero(),
             development: false,
+            allowed_origins: Vec::new(),
+            max_unconfirmed: MAX_UNCONFIRMED,
         }
     }
 }
@@ -170,7 +176,7 @@ impl TestApp {
         let db = database.open(options.statements, 16);
         let parts = Parts {
             settings: options.settings,
-            registry: Registry::open(&db, Vec::new(), MAX_UNCONFIRMED)
+            registry: Registry::open(&db, options.allowed_origins, options.max_unconfirmed)
                 .await
                 .expect("an empty registry"),
             db,

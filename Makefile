@@ -22,7 +22,7 @@ lint: setup-run
 
 # Every figure a ratio to a limit that is measured in the same run.
 bench: setup-run
-	cargo bench
+	cargo bench --bench limits
 
 image:
 	docker build --tag signet .

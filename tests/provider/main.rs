@@ -23,6 +23,7 @@ mod eligibility;
 mod introspection;
 mod jobs;
 mod jwks;
+mod growth;
 mod keys;
 mod lockout;
 mod login;

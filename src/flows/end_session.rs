@@ -153,7 +153,11 @@ fn destination(
         (None, None) => None,
     };
     let client = match id {
-        Some(id) => Some(provider.registry.client(&id)?.ok_or(EndSessionError::Client)?),
+        Some(id) => {
+            let client = provider.registry.client(&id)?;
+            let client = client.filter(|client| client.disabled_at.is_none());
+            Some(client.ok_or(EndSessionError::Client)?)
+        }
         None => None,
     };
     let redirect_uri = match (&parameters.post_logout_redirect_uri, &client) {

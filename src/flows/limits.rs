@@ -24,6 +24,8 @@ pub enum Limit {
     DistinctAccounts,
     /// New accounts.
     Signups,
+    /// Authorization requests that are stored for their pages.
+    PendingRequests,
 }
 
 impl Limit {
@@ -32,6 +34,8 @@ impl Limit {
             Self::WrongPasswords => (10, TimeDelta::minutes(5)),
             Self::DistinctAccounts => (20, TimeDelta::minutes(15)),
             Self::Signups => (20, TimeDelta::hours(1)),
+            // Far above what an office behind one address does.
+            Self::PendingRequests => (1000, TimeDelta::minutes(5)),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::pages::view::{BusyPage, ErrorPage, Text};
 use super::root_span::request_id;
 use super::security_headers::{self, PagePolicy};
 use super::site::Site;
+use crate::flows::limits::TooMany;
 use crate::flows::refusal::Refusal;
 use crate::oauth::error_code::ErrorCode;
 use crate::storage::StorageError;
@@ -165,6 +166,18 @@ pub fn busy(
     let mut answer = HttpResponse::build(status);
     answer.insert_header((RETRY_AFTER, seconds.max(1)));
     security_headers::page(&mut answer, PagePolicy::Own, html)
+}
+
+/// 429 (RFC 6585 §4).
+pub fn too_many_page(site: &Site, request: &HttpRequest, too_many: TooMany) -> HttpResponse {
+    busy(
+        site,
+        request,
+        StatusCode::TOO_MANY_REQUESTS,
+        "Too many attempts",
+        "There were too many attempts from here, or at this account. Please wait a little.",
+        too_many.retry_after.to_std().unwrap_or(Duration::from_secs(1)),
+    )
 }
 
 /// The page for when the database, or what is read from it, is not to be had, or refuses.

@@ -7,7 +7,7 @@ use serde_json::json;
 use signet::storage::users;
 
 use crate::support::app::{PASSWORD, TestApp};
-use crate::support::browser::Answer;
+use crate::support::browser::{Answer, Browser};
 use crate::support::jar::Jar;
 
 const ADA: &str = "ada@example.org";
@@ -361,4 +361,28 @@ async fn a_header_that_the_proxy_only_passes_on_moves_nobody_out_of_the_bucket()
             "{number}"
         );
     }
+}
+
+#[tokio::test]
+async fn an_address_stores_a_thousand_requests_in_five_minutes_and_no_more() {
+    let app = TestApp::start().await;
+    let client = app.spa().await;
+    let (here, elsewhere) = (
+        Browser::from_address(&app, "203.0.113.7"),
+        Browser::from_address(&app, "203.0.113.8"),
+    );
+    let request = here.authorize(&client, &[]);
+    for _ in 0..1000 {
+        assert_eq!(here.get(&request).await.status, 303);
+    }
+    let refused = here.get(&request).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.header("retry-after"), Some("300"));
+    assert_eq!(app.count("authorization_requests").await, 1000);
+    assert_eq!(elsewhere.get(&request).await.status, 303);
+    // What needs no page stores nothing, and is not counted.
+    let silent = here.get(&here.authorize(&client, &[("prompt", "none")])).await;
+    assert_eq!(silent.callback()["error"], "login_required");
+    app.advance(TimeDelta::minutes(5));
+    assert_eq!(here.get(&request).await.status, 303);
 }

@@ -11,6 +11,7 @@ pub mod respond;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::limits::{Limit, Source, TooMany};
 use super::provider::Provider;
 use super::registry::RegistryError;
 use super::sessions::Present;
@@ -59,8 +60,8 @@ pub struct Proven {
 pub enum Stored {
     /// Under this id.
     As(AuthorizationRequestId),
-    /// It will be, if a page is needed.
-    NotYet,
+    /// It will be, if a page is needed, and counted under this address.
+    NotYet(Source),
 }
 
 /// A pending request as its browser finds it.
@@ -75,7 +76,7 @@ pub struct Resumed {
 /// Decides what comes next. Only this function does; pages and forms all come back to it.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When it cannot be stored, or the database does not answer.
 pub async fn advance(
     provider: &Provider,
     proven: &Proven,
@@ -84,7 +85,7 @@ pub async fn advance(
     present: Option<&Present>,
     browser: TokenHash,
     now: DateTime<Utc>,
-) -> Result<Step, StorageError> {
+) -> Result<Step, AdvanceError> {
     let request = &proven.request;
     let covers = match present {
         Some(present) => consent_covers(provider, proven, present).await?,
@@ -99,7 +100,7 @@ pub async fn advance(
     let page = |step: fn(AuthorizationRequestId) -> Step| async move {
         let id = match stored {
             Stored::As(id) => id,
-            Stored::NotYet => store(provider, request, Some(browser), now).await?,
+            Stored::NotYet(source) => store(provider, request, Some(browser), source, now).await?,
         };
         Ok(step(id))
     };
@@ -143,16 +144,32 @@ pub async fn advance(
 
 const LOGIN_REQUIRED: (ErrorCode, &str) = (ErrorCode::LoginRequired, "the user must log in");
 
-/// Stores a request until its pages are done. Without `browser` the first that opens it owns it.
+/// Why a request does not go on for now.
+#[derive(Debug, thiserror::Error)]
+pub enum AdvanceError {
+    /// Too many requests from one address wait for their pages.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// The database did not answer.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Stores a request until its pages are done. Without `browser` the first that opens it owns it. Anybody may
+/// cause a row here, so an address has a limit.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When there are too many, or the database does not answer.
 pub async fn store(
     provider: &Provider,
     request: &AuthorizationRequest,
     browser: Option<TokenHash>,
+    source: Source,
     now: DateTime<Utc>,
-) -> Result<AuthorizationRequestId, StorageError> {
+) -> Result<AuthorizationRequestId, AdvanceError> {
+    if provider.settings.rate_limits {
+        provider.limits.reserve(Limit::PendingRequests, source, now)?;
+    }
     let id = AuthorizationRequestId::generate(&*provider.random);
     let expires_at = now + REQUEST_LIFETIME;
     storage::authorization_requests::insert(&provider.db, id, request, browser, now, expires_at).await?;

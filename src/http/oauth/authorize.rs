@@ -9,9 +9,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::domain::authorization::Progress;
 use crate::domain::ids::AuthorizationRequestId;
 use crate::flows::authorize::{
-    self, AuthorizationResponse, AuthorizeError, Parameters, Proven, ResumeError, Resumed, Step, Stored,
+    self, AdvanceError, AuthorizationResponse, AuthorizeError, Parameters, Proven, ResumeError, Resumed,
+    Step, Stored,
 };
+use crate::flows::limits::Source;
 use crate::http::body::Form;
+use crate::http::client_address::client_address;
 use crate::http::error;
 use crate::http::fields::Fields;
 use crate::http::pages::view::FormPostPage;
@@ -34,7 +37,8 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     };
     match Visitor::read(&site, &request, now).await {
         Ok(visitor) => {
-            let (stored, progress) = (Stored::NotYet, Progress::default());
+            let stored = Stored::NotYet(source(&site, &request));
+            let progress = Progress::default();
             go_on(&site, &request, &visitor, &proven, stored, progress).await
         }
         Err(error) => error::storage_page(&site, &request, &error),
@@ -51,9 +55,17 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         Ok(proven) => proven,
         Err(error) => return refused(&site, &request, error),
     };
-    match authorize::store(&site.provider, &proven.request, None, now).await {
+    match authorize::store(
+        &site.provider,
+        &proven.request,
+        None,
+        source(&site, &request),
+        now,
+    )
+    .await
+    {
         Ok(id) => see_other(&site.path(&format!("/oauth2/authorize/{id}"))),
-        Err(error) => error::storage_page(&site, &request, &error),
+        Err(error) => not_now(&site, &request, &error),
     }
 }
 
@@ -89,7 +101,7 @@ async fn go_on(
     let step = match authorize::advance(&site.provider, proven, stored, progress, present, browser, now).await
     {
         Ok(step) => step,
-        Err(error) => return error::storage_page(site, request, &error),
+        Err(error) => return not_now(site, request, &error),
     };
     let mut answer = match step {
         Step::Login(id) => see_other(&site.path(&format!("/login?request={id}"))),
@@ -100,6 +112,17 @@ async fn go_on(
     };
     visitor.set_cookies(site, answer.headers_mut());
     answer
+}
+
+fn source(site: &Site, request: &HttpRequest) -> Source {
+    Source::from(client_address(request, &site.trusted_proxies))
+}
+
+fn not_now(site: &Site, request: &HttpRequest, error: &AdvanceError) -> HttpResponse {
+    match error {
+        AdvanceError::TooMany(too_many) => error::too_many_page(site, request, *too_many),
+        AdvanceError::Storage(error) => error::storage_page(site, request, error),
+    }
 }
 
 /// Sends the browser back to the client.

@@ -9,7 +9,6 @@ use chrono::{DateTime, Utc};
 use super::pending::{self, Pending};
 use super::view::{ContinueAs, FormErrors, FreshReason, LoginPage};
 use super::{client_view, posted};
-use crate::flows::limits::TooMany;
 use crate::flows::login::{self, LoginError, LoginOutcome};
 use crate::http::body::Form;
 use crate::http::error;
@@ -219,22 +218,10 @@ fn show(
 
 fn not_tried(site: &Site, request: &HttpRequest, error: &LoginError) -> HttpResponse {
     match error {
-        LoginError::TooMany(too_many) => too_many_page(site, request, *too_many),
+        LoginError::TooMany(too_many) => error::too_many_page(site, request, *too_many),
         LoginError::Busy(busy) => busy_page(site, request, busy.retry_after),
         LoginError::Storage(error) => error::storage_page(site, request, error),
     }
-}
-
-/// 429 (RFC 6585 §4).
-pub(super) fn too_many_page(site: &Site, request: &HttpRequest, too_many: TooMany) -> HttpResponse {
-    error::busy(
-        site,
-        request,
-        StatusCode::TOO_MANY_REQUESTS,
-        "Too many attempts",
-        "There were too many attempts from here, or at this account. Please wait a little.",
-        too_many.retry_after.to_std().unwrap_or(Duration::from_secs(1)),
-    )
 }
 
 /// 503: more people sign in than passwords can be checked.

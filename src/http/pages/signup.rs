@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 
-use super::login::{busy_page, too_many_page};
+use super::login::busy_page;
 use super::pending::{self, Pending};
 use super::view::{FormErrors, PasswordAdvice, SignupPage};
 use super::{client_view, posted};
@@ -84,7 +84,7 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
             return show(&site, &visitor, pending.as_ref(), shown);
         }
         Err(SignupError::Closed) => return closed(&site, &request),
-        Err(SignupError::TooMany(too_many)) => return too_many_page(&site, &request, too_many),
+        Err(SignupError::TooMany(too_many)) => return error::too_many_page(&site, &request, too_many),
         Err(SignupError::Busy(busy)) => return busy_page(&site, &request, busy.retry_after),
         Err(SignupError::Storage(error)) => return error::storage_page(&site, &request, &error),
     };

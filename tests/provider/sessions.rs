@@ -285,6 +285,13 @@ async fn a_user_ends_one_session_or_all_others() {
         .expect("another session");
     let answer = here.submit_to(&page, &revoke, &[]).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:#?}");
+    assert!(
+        here.get("/account?ended=one")
+            .await
+            .body
+            .contains("The session has ended.")
+    );
+    assert_eq!(answer.header("location"), Some("/account?ended=one"));
     let alive = [there.is_in().await, third.is_in().await];
     assert_eq!(alive.iter().filter(|alive| **alive).count(), 1);
     assert!(here.is_in().await && of_eve.is_in().await);
@@ -294,7 +301,7 @@ async fn a_user_ends_one_session_or_all_others() {
     let answer = here
         .submit_to(&page, "/account/sessions/revoke-others", &[])
         .await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(answer.header("location"), Some("/account?ended=others"));
     assert!(!there.is_in().await && !third.is_in().await);
     assert!(here.is_in().await && of_eve.is_in().await);
     assert!(!here.get("/account").await.body.contains("revoke"));

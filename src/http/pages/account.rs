@@ -3,12 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::device_name::device_name;
-use super::view::{AccountPage, SessionView};
+use super::view::{AccountPage, SessionView, Text};
 use super::{pending, posted};
 use crate::domain::ids::SessionId;
 use crate::flows::sessions::{self, Present};
 use crate::http::body::Form;
 use crate::http::error;
+use crate::http::fields::Fields;
 use crate::http::oauth::authorize::see_other;
 use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
@@ -42,7 +43,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     shown.sort_by_key(|session| !session.current);
     let html = site.pages.render(&AccountPage {
         csrf: visitor.session_csrf(&site),
-        notice: None,
+        notice: notice(&request),
         name: present.user.name.clone(),
         email: present.user.email.clone(),
         email_verified: present.user.email_verified,
@@ -70,7 +71,7 @@ pub async fn revoke(
         Err(answer) => return answer,
     };
     match sessions::revoke(&site.provider, &present, id, site.provider.now()).await {
-        Ok(_) => see_other(&site.path("/account")),
+        Ok(_) => see_other(&site.path("/account?ended=one")),
         Err(error) => error::storage_page(&site, &request, &error),
     }
 }
@@ -82,8 +83,19 @@ pub async fn revoke_others(request: HttpRequest, site: web::Data<Site>, form: Fo
         Err(answer) => return answer,
     };
     match sessions::revoke_others(&site.provider, &present, site.provider.now()).await {
-        Ok(_) => see_other(&site.path("/account")),
+        Ok(_) => see_other(&site.path("/account?ended=others")),
         Err(error) => error::storage_page(&site, &request, &error),
+    }
+}
+
+/// What has just been done, for whoever does not see that a line is gone. The address chooses among sentences of
+/// ours and says nothing itself.
+fn notice(request: &HttpRequest) -> Option<Text> {
+    let query = Fields::parse(request.query_string().as_bytes()).ok()?;
+    match query.text("ended")? {
+        "one" => Some("The session has ended.".into()),
+        "others" => Some("All other sessions have ended.".into()),
+        _ => None,
     }
 }
 

@@ -127,6 +127,7 @@ pub async fn sign_up(
     // Before the address is looked up, so that a taken one costs the same.
     let hash = provider.passwords.hash(&password, salt(provider)).await;
     let hash = hash.inspect_err(|_| give_back())?;
+    let may_log_in = !provider.settings.require_verified_email;
     let user = User {
         id: UserId::generate(&*provider.random),
         email: email.as_str().to_owned(),
@@ -136,7 +137,7 @@ pub async fn sign_up(
         epoch: 0,
         created_at: now,
         updated_at: now,
-        last_login_at: Some(now),
+        last_login_at: may_log_in.then_some(now),
         disabled_at: None,
     };
     let new = NewUser {
@@ -146,10 +147,10 @@ pub async fn sign_up(
         name: &user.name,
         profile: &user.profile,
         password_hash: Some(&hash),
+        last_login_at: user.last_login_at,
     };
     let session = new_session(provider, &user, browser, now);
     let device = PlainToken::generate(TokenKind::Device, &*provider.random);
-    let may_log_in = !provider.settings.require_verified_email;
     let tx = provider.db.begin().await?;
     if storage::users::insert(&tx, &new, now).await? == Insertion::EmailTaken {
         tx.commit().await?;

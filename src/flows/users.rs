@@ -115,6 +115,7 @@ impl Users<'_> {
             name: &name,
             profile: account.profile,
             password_hash: Some(&hash),
+            last_login_at: None,
         };
         match users::insert(self.db, &new, now).await? {
             Insertion::Inserted => users::find(self.db, id).await?.ok_or(UsersError::Unknown),

@@ -35,6 +35,8 @@ pub struct NewUser<'a> {
     pub profile: &'a Profile,
     /// The password's hash; `None`: no password opens the account.
     pub password_hash: Option<&'a PasswordHash>,
+    /// When the user logged in; who signs up has done so.
+    pub last_login_at: Option<DateTime<Utc>>,
 }
 
 /// What became of a new user.
@@ -47,8 +49,8 @@ pub enum Insertion {
 }
 
 const INSERT: &str = "INSERT INTO users
-    (id, email, email_key, email_verified, name, profile, password_hash, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT ON CONSTRAINT users_email_key_key DO NOTHING";
+    (id, email, email_key, email_verified, name, profile, password_hash, created_at, updated_at, last_login_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) ON CONFLICT ON CONSTRAINT users_email_key_key DO NOTHING";
 
 const FIND: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = $1");
 
@@ -110,6 +112,7 @@ pub async fn insert(
         (&Json(user.profile.as_map()) as _, Type::JSONB),
         (&user.password_hash.map(PasswordHash::as_str) as _, Type::TEXT),
         (&now as _, Type::TIMESTAMPTZ),
+        (&user.last_login_at as _, Type::TIMESTAMPTZ),
     ];
     Ok(match db.execute(INSERT, &params).await? {
         0 => Insertion::EmailTaken,

@@ -35,7 +35,8 @@ async fn a_signup_makes_an_account_and_a_session() {
         .client()
         .await
         .query_one(
-            "SELECT password_hash, email_key FROM users u JOIN sessions s ON s.user_id = u.id",
+            "SELECT password_hash, email_key, last_login_at = s.created_at \
+             FROM users u JOIN sessions s ON s.user_id = u.id",
             &[],
         )
         .await
@@ -45,6 +46,7 @@ async fn a_signup_makes_an_account_and_a_session() {
             .starts_with("$argon2id$v=19$m=64,t=1,p=1$")
     );
     assert_eq!(row.get::<_, String>(1), "ada@example.org");
+    assert!(row.get::<_, bool>(2));
 }
 
 #[tokio::test]

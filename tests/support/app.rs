@@ -271,6 +271,7 @@ impl TestApp {
             name: "Ada Lovelace",
             profile: &Profile::new(profile).expect("standard claims"),
             password_hash: Some(&hash.expect("hashed")),
+            last_login_at: None,
         };
         users::insert(self.db(), &user, self.provider.now())
             .await

@@ -14,6 +14,8 @@ mod metadata_cache;
 mod oauth;
 pub mod ops;
 pub mod pages;
+mod request_id;
+mod request_metrics;
 mod root_span;
 mod routes;
 mod security_headers;

@@ -10,6 +10,7 @@ use url::Url;
 use super::cookie_names::CookieNames;
 use super::metadata_cache::MetadataCache;
 use super::pages::view::{Branding, Pages};
+use super::request_id::RequestIds;
 use crate::flows::provider::Provider;
 
 /// What the operator decided about the outside.
@@ -47,6 +48,8 @@ pub struct Site {
     pub(super) public_cache: HeaderValue,
     /// The metadata, made once a revision of the registry.
     pub(super) metadata: MetadataCache,
+    /// The ids of requests.
+    pub(super) request_ids: RequestIds,
 }
 
 impl Site {
@@ -64,6 +67,7 @@ impl Site {
             public_cache: HeaderValue::try_from(format!("public, max-age={max_age}"))
                 .expect("a number is a header's value"),
             metadata: MetadataCache::default(),
+            request_ids: RequestIds::new(&*provider.random),
             provider,
             base,
             secure,

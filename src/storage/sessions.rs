@@ -74,10 +74,11 @@ ended AS (
     WHERE s.id = b.id AND s.ended_at IS NULL AND ($4::timestamptz IS NULL OR b.created_at < $4) RETURNING s.id)
 SELECT (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last, (SELECT count(*) FROM ended) AS ended";
 
-// An array, and not IN: the planner, who knows no LIMIT yet, would read the whole table to join it.
+// An array, and not IN, and a subquery with an OFFSET, which is not joined: the planner, who knows no LIMIT yet,
+// would read both tables whole to join them.
 const DELETE_EXPIRED: &str = "DELETE FROM sessions WHERE id = ANY (ARRAY(
     SELECT s.id FROM sessions s WHERE s.expires_at < $1
-        AND NOT EXISTS (SELECT FROM token_families t WHERE t.session_id = s.id)
+        AND NOT EXISTS (SELECT FROM token_families t WHERE t.session_id = s.id OFFSET 0)
     ORDER BY s.expires_at LIMIT $2))";
 
 /// Every statement of this file.

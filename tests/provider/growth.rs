@@ -59,17 +59,18 @@ async fn logins_sessions_requests_and_tokens_are_found_by_an_index() {
         users::STATEMENTS,
     ]
     .concat();
-    let mut swept = 0;
+    let mut read_in_turn = 0;
     for statement in statements {
-        // Buckets have no index on the time that every attempt changes: the sweep alone reads them in turn.
-        if statement.contains("DELETE FROM login_attempts") {
-            swept += 1;
+        // Buckets have no index on the time that every attempt changes, so their sweep reads them in turn; and an
+        // operator who ends all sessions goes through all of them.
+        if statement.contains("DELETE FROM login_attempts") || statement.starts_with("WITH batch AS") {
+            read_in_turn += 1;
             continue;
         }
         let plan = plan(&sql, statement).await;
         assert!(!plan.contains("Seq Scan on"), "{statement}\n{plan}");
     }
-    assert_eq!(swept, 1);
+    assert_eq!(read_in_turn, 2);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::provider::Provider;
-use super::refusal::{Refusal, UNAVAILABLE};
+use super::refusal::Refusal;
 use super::registry::RegistryError;
 use crate::domain::client::Client;
 use crate::domain::ids::ClientId;
@@ -119,9 +119,8 @@ impl Refusal for ClientAuthError {
             | Self::Assertion { .. }
             | Self::Replayed(_)
             | Self::Keys { .. } => ErrorCode::InvalidClient,
-            Self::Registry(_) => ErrorCode::TemporarilyUnavailable,
-            Self::Storage(error) if error.is_unavailable() => ErrorCode::TemporarilyUnavailable,
-            Self::Storage(_) => ErrorCode::ServerError,
+            Self::Registry(error) => error.code(),
+            Self::Storage(error) => error.code(),
         }
     }
 
@@ -140,7 +139,8 @@ impl Refusal for ClientAuthError {
             Self::Assertion { .. } | Self::Replayed(_) | Self::Keys { .. } => {
                 "the client assertion is not accepted"
             }
-            Self::Registry(_) | Self::Storage(_) => UNAVAILABLE,
+            Self::Registry(error) => error.error_description(),
+            Self::Storage(error) => error.error_description(),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::client_auth::{self, AuthenticatedClient, ClientAuthError, Credentials};
 use super::provider::{KeysUnread, Provider};
-use super::refusal::{BROKEN, Refusal, UNAVAILABLE};
+use super::refusal::Refusal;
 use super::token::{UnreadToken, read_refresh_token};
 use crate::domain::refresh_token::REFRESH_TOKEN_PREFIX;
 use crate::domain::secret::Secret;
@@ -43,9 +43,8 @@ impl Refusal for IntrospectError {
             Self::Client(error) => error.code(),
             Self::Public => ErrorCode::InvalidClient,
             Self::Missing => ErrorCode::InvalidRequest,
-            Self::Keys(_) => ErrorCode::TemporarilyUnavailable,
-            Self::Storage(error) if error.is_unavailable() => ErrorCode::TemporarilyUnavailable,
-            Self::Storage(_) => ErrorCode::ServerError,
+            Self::Keys(error) => error.code(),
+            Self::Storage(error) => error.code(),
         }
     }
 
@@ -54,9 +53,8 @@ impl Refusal for IntrospectError {
             Self::Client(error) => error.error_description(),
             Self::Public => "a public client may not introspect tokens",
             Self::Missing => "token is missing",
-            Self::Keys(_) => UNAVAILABLE,
-            Self::Storage(error) if error.is_unavailable() => UNAVAILABLE,
-            Self::Storage(_) => BROKEN,
+            Self::Keys(error) => error.error_description(),
+            Self::Storage(error) => error.error_description(),
         }
     }
 }

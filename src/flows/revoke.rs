@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::client_auth::{self, ClientAuthError, Credentials};
 use super::provider::{KeysUnread, Provider};
-use super::refusal::{BROKEN, Refusal, UNAVAILABLE};
+use super::refusal::Refusal;
 use super::token::{UnreadToken, read_refresh_token};
 use crate::domain::refresh_token::REFRESH_TOKEN_PREFIX;
 use crate::domain::secret::Secret;
@@ -35,9 +35,8 @@ impl Refusal for RevokeError {
         match self {
             Self::Client(error) => error.code(),
             Self::Missing => ErrorCode::InvalidRequest,
-            Self::Keys(_) => ErrorCode::TemporarilyUnavailable,
-            Self::Storage(error) if error.is_unavailable() => ErrorCode::TemporarilyUnavailable,
-            Self::Storage(_) => ErrorCode::ServerError,
+            Self::Keys(error) => error.code(),
+            Self::Storage(error) => error.code(),
         }
     }
 
@@ -45,9 +44,8 @@ impl Refusal for RevokeError {
         match self {
             Self::Client(error) => error.error_description(),
             Self::Missing => "token is missing",
-            Self::Keys(_) => UNAVAILABLE,
-            Self::Storage(error) if error.is_unavailable() => UNAVAILABLE,
-            Self::Storage(_) => BROKEN,
+            Self::Keys(error) => error.error_description(),
+            Self::Storage(error) => error.error_description(),
         }
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::provider::Provider;
-use super::refusal::{BROKEN, Refusal, UNAVAILABLE};
+use super::refusal::Refusal;
 use crate::domain::user::{self, ClaimsPlace};
 use crate::jose::verify::{VerifyError, verify_access_token};
 use crate::oauth::error_code::ErrorCode;
@@ -37,8 +37,7 @@ impl Refusal for UserinfoError {
         match self {
             Self::Token(_) | Self::Audience | Self::Dead => ErrorCode::InvalidToken,
             Self::Scope => ErrorCode::InsufficientScope,
-            Self::Storage(error) if error.is_unavailable() => ErrorCode::TemporarilyUnavailable,
-            Self::Storage(_) => ErrorCode::ServerError,
+            Self::Storage(error) => error.code(),
         }
     }
 
@@ -49,8 +48,7 @@ impl Refusal for UserinfoError {
             Self::Audience => "the access token is not for this issuer",
             Self::Dead => "the access token was revoked",
             Self::Scope => "the access token lacks the scope openid",
-            Self::Storage(error) if error.is_unavailable() => UNAVAILABLE,
-            Self::Storage(_) => BROKEN,
+            Self::Storage(error) => error.error_description(),
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) use refresh_token::{UnreadToken, read as read_refresh_token};
 use super::client_auth::{self, ClientAuthError, Credentials};
 use super::issue::{IssueError, Tokens};
 use super::provider::{KeysUnread, Provider};
-use super::refusal::{BROKEN, Refusal, UNAVAILABLE};
+use super::refusal::Refusal;
 use super::registry::RegistryError;
 use super::targets::{self, TargetError};
 use crate::domain::client::Client;
@@ -125,9 +125,9 @@ impl Refusal for TokenError {
             Self::Grant(_) => ErrorCode::InvalidGrant,
             Self::Scope => ErrorCode::InvalidScope,
             Self::Target => ErrorCode::InvalidTarget,
-            Self::Registry(_) | Self::Keys(_) => ErrorCode::TemporarilyUnavailable,
-            Self::Storage(error) if error.is_unavailable() => ErrorCode::TemporarilyUnavailable,
-            Self::Storage(_) => ErrorCode::ServerError,
+            Self::Registry(error) => error.code(),
+            Self::Keys(error) => error.code(),
+            Self::Storage(error) => error.code(),
             Self::Issue(error) => error.code(),
         }
     }
@@ -144,9 +144,10 @@ impl Refusal for TokenError {
             Self::Grant(_) => "the code or refresh token is unknown, expired, spent, or not this client's",
             Self::Scope => "the scope is malformed, or more than this client may ask for",
             Self::Target => "the resource is not one that this client may ask for here",
-            Self::Registry(_) | Self::Keys(_) => UNAVAILABLE,
-            Self::Storage(error) if error.is_unavailable() => UNAVAILABLE,
-            Self::Storage(_) | Self::Issue(_) => BROKEN,
+            Self::Registry(error) => error.error_description(),
+            Self::Keys(error) => error.error_description(),
+            Self::Storage(error) => error.error_description(),
+            Self::Issue(error) => error.error_description(),
         }
     }
 }

@@ -15,7 +15,6 @@ use super::site::Site;
 use crate::flows::limits::TooMany;
 use crate::flows::refusal::Refusal;
 use crate::oauth::error_code::ErrorCode;
-use crate::storage::StorageError;
 
 #[derive(Serialize)]
 struct ErrorBody {
@@ -180,36 +179,28 @@ pub fn too_many_page(site: &Site, request: &HttpRequest, too_many: TooMany) -> H
     )
 }
 
-/// The page for when the database, or what is read from it, is not to be had, or refuses.
-pub fn storage_page(site: &Site, request: &HttpRequest, error: &StorageError) -> HttpResponse {
-    if error.is_unavailable() {
-        tracing::warn!(
-            error = error as &dyn std::error::Error,
-            "a page could not be served"
-        );
-        unavailable_page(site, request)
-    } else {
-        tracing::error!(error = error as &dyn std::error::Error, "a page failed");
-        page(
+/// The page for when a flow could not do its work: what it needs is not to be had, or something broke.
+pub fn failure_page(site: &Site, request: &HttpRequest, failure: &(impl Refusal + 'static)) -> HttpResponse {
+    let error: &dyn std::error::Error = failure;
+    if failure.code() == ErrorCode::TemporarilyUnavailable {
+        tracing::warn!(error, "a page could not be served");
+        return busy(
             site,
             request,
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Something went wrong",
-            "The page could not be made. This is not your fault.",
-            Some("Try again; if it happens again, tell whoever runs this service the number below."),
-        )
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Not available at the moment",
+            "The service cannot look anything up right now. Nothing is lost.",
+            failure.retry_after().to_std().unwrap_or(Duration::from_secs(1)),
+        );
     }
-}
-
-/// The page for when nothing can be looked up at present.
-pub fn unavailable_page(site: &Site, request: &HttpRequest) -> HttpResponse {
-    busy(
+    tracing::error!(error, "a page failed");
+    page(
         site,
         request,
-        StatusCode::SERVICE_UNAVAILABLE,
-        "Not available at the moment",
-        "The service cannot look anything up right now. Nothing is lost.",
-        Duration::from_secs(1),
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "Something went wrong",
+        "The page could not be made. This is not your fault.",
+        Some("Try again; if it happens again, tell whoever runs this service the number below."),
     )
 }
 

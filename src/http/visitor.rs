@@ -1,19 +1,19 @@
 //! The browser in front of a page: its own token, and the session that it has.
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, SET_COOKIE, USER_AGENT};
+use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 
 use super::client_address::client_address;
 use super::cookies::{self, Cookies};
 use super::csrf;
+use super::error;
 use super::fields::Fields;
 use super::site::Site;
 use crate::domain::ids::SessionId;
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::flows::login::{Browser, LoggedIn};
 use crate::flows::sessions::{self, Present};
-use crate::storage::StorageError;
 
 /// A browser.
 #[derive(Debug)]
@@ -34,11 +34,12 @@ impl Visitor {
     /// Reads the cookies and asks for the session.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub async fn read(site: &Site, request: &HttpRequest, now: DateTime<Utc>) -> Result<Self, StorageError> {
+    /// With the page to answer with, when the session cannot be looked up.
+    pub async fn read(site: &Site, request: &HttpRequest, now: DateTime<Utc>) -> Result<Self, HttpResponse> {
         let (mut visitor, session) = Self::of_cookies(site, request);
         if let Some(session) = session {
-            visitor.present = sessions::present(&site.provider, session, now).await?;
+            let present = sessions::present(&site.provider, session, now).await;
+            visitor.present = present.map_err(|error| error::failure_page(site, request, &error))?;
         }
         Ok(visitor)
     }
@@ -119,5 +120,12 @@ pub fn set_login_cookies(site: &Site, logged_in: &LoggedIn, headers: &mut Header
     }
     if let Some(device) = &logged_in.new_device {
         headers.append(SET_COOKIE, cookies::device_cookie(site, device));
+    }
+}
+
+/// Takes the session's cookies away.
+pub fn take_session_cookies(site: &Site, headers: &mut HeaderMap) {
+    for cookie in cookies::no_session_cookies(site) {
+        headers.append(SET_COOKIE, cookie);
     }
 }

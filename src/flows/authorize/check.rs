@@ -67,15 +67,13 @@ pub enum AuthorizeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PageReason {
     /// `client_id` is missing, unknown or disabled.
-    #[error("the application that sent you here is not known here")]
+    #[error("client_id is missing, or names no client that may ask")]
     Client,
     /// `redirect_uri` is missing or not registered.
-    #[error(
-        "the application that sent you here wants you sent back to an address that it has not registered"
-    )]
+    #[error("redirect_uri is missing, or not one that the client registered")]
     RedirectUri,
     /// `client_id` or `redirect_uri` came twice, so neither can be believed.
-    #[error("the application that sent you here made a malformed request")]
+    #[error("the parameters cannot be read, or client_id or redirect_uri came twice")]
     Malformed,
 }
 

@@ -5,9 +5,11 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
 
 use crate::domain::authorization::Progress;
 use crate::domain::ids::AuthorizationRequestId;
+use crate::flows::authorize::check::PageReason;
 use crate::flows::authorize::{
     self, AdvanceError, AuthorizationResponse, AuthorizeError, Parameters, Proven, ResumeError, Resumed,
     Step, Stored,
@@ -35,14 +37,21 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         Ok(proven) => proven,
         Err(error) => return refused(&site, &request, error),
     };
-    match Visitor::read(&site, &request, now).await {
-        Ok(visitor) => {
-            let stored = Stored::NotYet(source(&site, &request));
-            let progress = Progress::default();
-            go_on(&site, &request, &visitor, &proven, stored, progress).await
-        }
-        Err(error) => error::storage_page(&site, &request, &error),
-    }
+    let visitor = match Visitor::read(&site, &request, now).await {
+        Ok(visitor) => visitor,
+        Err(answer) => return answer,
+    };
+    let stored = Stored::NotYet(source(&site, &request));
+    go_on(
+        &site,
+        &request,
+        &visitor,
+        &proven,
+        stored,
+        Progress::default(),
+        now,
+    )
+    .await
 }
 
 /// `POST /oauth2/authorize`.
@@ -78,11 +87,11 @@ pub async fn resume(request: HttpRequest, site: web::Data<Site>, id: web::Path<S
     // Read once: a browser that was never here gets one token, which the request is then bound to.
     let visitor = match Visitor::read(&site, &request, now).await {
         Ok(visitor) => visitor,
-        Err(error) => return error::storage_page(&site, &request, &error),
+        Err(answer) => return answer,
     };
     match authorize::resume(&site.provider, id, visitor.browser.hash(), now).await {
         Ok(Resumed { proven, progress }) => {
-            go_on(&site, &request, &visitor, &proven, Stored::As(id), progress).await
+            go_on(&site, &request, &visitor, &proven, Stored::As(id), progress, now).await
         }
         Err(error) => pending::lost(&site, &request, &error),
     }
@@ -95,8 +104,8 @@ async fn go_on(
     proven: &Proven,
     stored: Stored,
     progress: Progress,
+    now: DateTime<Utc>,
 ) -> HttpResponse {
-    let now = site.provider.now();
     let (present, browser) = (visitor.present.as_ref(), visitor.browser.hash());
     let step = match authorize::advance(&site.provider, proven, stored, progress, present, browser, now).await
     {
@@ -121,7 +130,7 @@ fn source(site: &Site, request: &HttpRequest) -> Source {
 fn not_now(site: &Site, request: &HttpRequest, error: &AdvanceError) -> HttpResponse {
     match error {
         AdvanceError::TooMany(too_many) => error::too_many_page(site, request, *too_many),
-        AdvanceError::Storage(error) => error::storage_page(site, request, error),
+        AdvanceError::Storage(error) => error::failure_page(site, request, error),
     }
 }
 
@@ -160,33 +169,29 @@ fn refused(site: &Site, request: &HttpRequest, error: AuthorizeError) -> HttpRes
         }
         AuthorizeError::ShowPage(reason) => {
             tracing::info!(%reason, "a request was refused");
-            let message = format!(
-                "{}{}.",
-                reason.to_string()[..1].to_uppercase(),
-                &reason.to_string()[1..]
-            );
             error::page(
                 site,
                 request,
                 StatusCode::BAD_REQUEST,
                 "This sign-in cannot go on",
-                message,
+                match reason {
+                    PageReason::Client => "The application that sent you here is not known here.",
+                    PageReason::RedirectUri => {
+                        "The application that sent you here wants you sent back to an address that it has not \
+                         registered."
+                    }
+                    PageReason::Malformed => "The application that sent you here made a malformed request.",
+                },
                 Some("Go back to the application and tell whoever runs it."),
             )
         }
-        AuthorizeError::Registry(_) => error::unavailable_page(site, request),
+        AuthorizeError::Registry(error) => error::failure_page(site, request, &error),
     }
 }
 
+/// Parameters that cannot be read prove no client, either.
 fn malformed(site: &Site, request: &HttpRequest) -> HttpResponse {
-    error::page(
-        site,
-        request,
-        StatusCode::BAD_REQUEST,
-        "This sign-in cannot go on",
-        "The application that sent you here made a malformed request.",
-        Some("Go back to the application and tell whoever runs it."),
-    )
+    refused(site, request, AuthorizeError::ShowPage(PageReason::Malformed))
 }
 
 fn parameters(fields: &Fields) -> Parameters {

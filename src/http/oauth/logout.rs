@@ -7,12 +7,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::authorize::see_other;
 use crate::flows::end_session::{self, EndSession};
 use crate::http::body::Form;
-use crate::http::cookies;
 use crate::http::error;
 use crate::http::fields::Fields;
 use crate::http::pages::logout::{ask, logged_out, parameters, refused};
 use crate::http::site::Site;
-use crate::http::visitor::Visitor;
+use crate::http::visitor::{Visitor, take_session_cookies};
 
 /// `GET /oauth2/logout`.
 pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
@@ -23,7 +22,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let now = site.provider.now();
     let visitor = match Visitor::read(&site, &request, now).await {
         Ok(visitor) => visitor,
-        Err(error) => return error::storage_page(&site, &request, &error),
+        Err(answer) => return answer,
     };
     let parameters = parameters(&fields);
     let present = visitor.present.as_ref();
@@ -34,11 +33,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
                 None => logged_out(&site, destination.client.as_deref()),
             };
             if visitor.had_session {
-                for cookie in cookies::no_session_cookies(&site) {
-                    answer
-                        .headers_mut()
-                        .append("set-cookie".try_into().expect("a header's name"), cookie);
-                }
+                take_session_cookies(&site, answer.headers_mut());
             }
             answer
         }

@@ -20,14 +20,14 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let now = site.provider.now();
     let visitor = match Visitor::read(&site, &request, now).await {
         Ok(visitor) => visitor,
-        Err(error) => return error::storage_page(&site, &request, &error),
+        Err(answer) => return answer,
     };
     let Some(present) = &visitor.present else {
         return see_other(&site.path("/login"));
     };
     let listed = match sessions::list(&site.provider, present, now).await {
         Ok(listed) => listed,
-        Err(error) => return error::storage_page(&site, &request, &error),
+        Err(error) => return error::failure_page(&site, &request, &error),
     };
     let shown = listed.into_iter().map(|session| SessionView {
         id: session.id.to_string(),
@@ -72,7 +72,7 @@ pub async fn revoke(
     };
     match sessions::revoke(&site.provider, &present, id, site.provider.now()).await {
         Ok(_) => see_other(&site.path("/account?ended=one")),
-        Err(error) => error::storage_page(&site, &request, &error),
+        Err(error) => error::failure_page(&site, &request, &error),
     }
 }
 
@@ -84,7 +84,7 @@ pub async fn revoke_others(request: HttpRequest, site: web::Data<Site>, form: Fo
     };
     match sessions::revoke_others(&site.provider, &present, site.provider.now()).await {
         Ok(_) => see_other(&site.path("/account?ended=others")),
-        Err(error) => error::storage_page(&site, &request, &error),
+        Err(error) => error::failure_page(&site, &request, &error),
     }
 }
 
@@ -101,9 +101,7 @@ fn notice(request: &HttpRequest) -> Option<Text> {
 
 /// Who sent a form of the account page, if it is their own.
 async fn own_form(site: &Site, request: &HttpRequest, Form(form): Form) -> Result<Present, HttpResponse> {
-    let visitor = Visitor::read(site, request, site.provider.now())
-        .await
-        .map_err(|error| error::storage_page(site, request, &error))?;
+    let visitor = Visitor::read(site, request, site.provider.now()).await?;
     let fields = posted(site, request, form)?;
     if visitor.present.is_some() && !visitor.owns_in_session(site, request, &fields) {
         return Err(pending::not_own(site, request));

@@ -28,7 +28,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let proven = &pending.resumed.proven;
     let resources = match consent::resources(&site.provider, proven) {
         Ok(resources) => resources,
-        Err(_) => return error::unavailable_page(&site, &request),
+        Err(error) => return error::failure_page(&site, &request, &error),
     };
     let resources: Vec<&Resource> = resources.iter().map(|resource| &**resource).collect();
     let html = site.pages.render(&ConsentPage {
@@ -68,12 +68,12 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
             let given = consent::allow(&site.provider, pending.id, proven, &present, browser, now).await;
             match given {
                 Ok(()) => see_other(&pending::after(&site, Some(&pending))),
-                Err(error) => error::storage_page(&site, &request, &error),
+                Err(error) => error::failure_page(&site, &request, &error),
             }
         }
         Some("deny") => match consent::deny(&site.provider, pending.id, proven, browser).await {
             Ok(response) => respond(&site, &response, Some(proven)),
-            Err(error) => error::storage_page(&site, &request, &error),
+            Err(error) => error::failure_page(&site, &request, &error),
         },
         _ => see_other(&pending::link(&site, "/consent", Some(&pending))),
     }
@@ -85,9 +85,7 @@ async fn visit(
     request: &HttpRequest,
     now: DateTime<Utc>,
 ) -> Result<(Visitor, Pending, Present), HttpResponse> {
-    let visitor = Visitor::read(site, request, now)
-        .await
-        .map_err(|error| error::storage_page(site, request, &error))?;
+    let visitor = Visitor::read(site, request, now).await?;
     let pending = pending::find(site, request, &visitor, now).await?;
     let pending = pending.ok_or_else(|| see_other(&site.path("/account")))?;
     match visitor.present.clone() {

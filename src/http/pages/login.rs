@@ -111,7 +111,7 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
     )
     .await;
     if let Err(error) = noted {
-        return error::storage_page(&site, &request, &error);
+        return error::failure_page(&site, &request, &error);
     }
     let mut answer = see_other(&pending::after(&site, pending.as_ref()));
     set_login_cookies(&site, &logged_in, answer.headers_mut());
@@ -144,7 +144,7 @@ pub async fn go_on(request: HttpRequest, site: web::Data<Site>, Form(form): Form
         let browser = visitor.browser.hash();
         let noted = login::note(&site.provider, Some(pending.id), browser, present.session.id, now).await;
         if let Err(error) = noted {
-            return error::storage_page(&site, &request, &error);
+            return error::failure_page(&site, &request, &error);
         }
     }
     see_other(&pending::after(&site, Some(pending)))
@@ -155,9 +155,7 @@ async fn visit(
     request: &HttpRequest,
     now: DateTime<Utc>,
 ) -> Result<(Visitor, Option<Pending>), HttpResponse> {
-    let visitor = Visitor::read(site, request, now)
-        .await
-        .map_err(|error| error::storage_page(site, request, &error))?;
+    let visitor = Visitor::read(site, request, now).await?;
     let pending = pending::find(site, request, &visitor, now).await?;
     Ok((visitor, pending))
 }
@@ -220,7 +218,7 @@ fn not_tried(site: &Site, request: &HttpRequest, error: &LoginError) -> HttpResp
     match error {
         LoginError::TooMany(too_many) => error::too_many_page(site, request, *too_many),
         LoginError::Busy(busy) => busy_page(site, request, busy.retry_after),
-        LoginError::Storage(error) => error::storage_page(site, request, error),
+        LoginError::Storage(error) => error::failure_page(site, request, error),
     }
 }
 

@@ -1,7 +1,6 @@
 //! `/logout`: asks, then ends the session.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::SET_COOKIE;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::view::{LoggedOutPage, LogoutPage};
@@ -10,13 +9,12 @@ use crate::domain::client::Client;
 use crate::flows::end_session::{self, Destination, EndSessionError, Parameters};
 use crate::flows::sessions;
 use crate::http::body::Form;
-use crate::http::cookies;
 use crate::http::error;
 use crate::http::fields::Fields;
 use crate::http::oauth::authorize::see_other;
 use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
-use crate::http::visitor::Visitor;
+use crate::http::visitor::{Visitor, take_session_cookies};
 
 /// `GET /logout`.
 pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
@@ -30,7 +28,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
             ask(&site, &visitor, &nowhere)
         }
         Ok(_) => logged_out(&site, None),
-        Err(error) => error::storage_page(&site, &request, &error),
+        Err(answer) => answer,
     }
 }
 
@@ -39,7 +37,7 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
     let now = site.provider.now();
     let visitor = match Visitor::read(&site, &request, now).await {
         Ok(visitor) => visitor,
-        Err(error) => return error::storage_page(&site, &request, &error),
+        Err(answer) => return answer,
     };
     let fields = match posted(&site, &request, form) {
         Ok(fields) => fields,
@@ -58,15 +56,13 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
     if let Some(session) = visitor.session()
         && let Err(error) = sessions::log_out(&site.provider, session, now).await
     {
-        return error::storage_page(&site, &request, &error);
+        return error::failure_page(&site, &request, &error);
     }
     let mut answer = match destination.location() {
         Some(location) => see_other(&location),
         None => see_other(&site.path("/logout")),
     };
-    for cookie in cookies::no_session_cookies(&site) {
-        answer.headers_mut().append(SET_COOKIE, cookie);
-    }
+    take_session_cookies(&site, answer.headers_mut());
     answer
 }
 
@@ -117,8 +113,8 @@ pub fn parameters(fields: &Fields) -> Parameters {
 /// A logout that cannot be believed: nobody is logged out or sent anywhere.
 pub fn refused(site: &Site, request: &HttpRequest, error: &EndSessionError) -> HttpResponse {
     let message = match error {
-        EndSessionError::Storage(error) => return error::storage_page(site, request, error),
-        EndSessionError::Registry(_) => return error::unavailable_page(site, request),
+        EndSessionError::Storage(error) => return error::failure_page(site, request, error),
+        EndSessionError::Registry(error) => return error::failure_page(site, request, error),
         EndSessionError::Hint => "The application named a sign-in that is not its own.",
         EndSessionError::Client => "The application that sent you here is not known here.",
         EndSessionError::RedirectUri => {

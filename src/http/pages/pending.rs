@@ -74,8 +74,8 @@ pub fn lost(site: &Site, request: &HttpRequest, error: &ResumeError) -> HttpResp
             "The application that sent you here has changed in the meantime.",
             Some("Go back to the application and sign in again."),
         ),
-        ResumeError::Registry(_) => error::unavailable_page(site, request),
-        ResumeError::Storage(error) => error::storage_page(site, request, error),
+        ResumeError::Registry(error) => error::failure_page(site, request, error),
+        ResumeError::Storage(error) => error::failure_page(site, request, error),
     }
 }
 

@@ -86,7 +86,7 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         Err(SignupError::Closed) => return closed(&site, &request),
         Err(SignupError::TooMany(too_many)) => return error::too_many_page(&site, &request, too_many),
         Err(SignupError::Busy(busy)) => return busy_page(&site, &request, busy.retry_after),
-        Err(SignupError::Storage(error)) => return error::storage_page(&site, &request, &error),
+        Err(SignupError::Storage(error)) => return error::failure_page(&site, &request, &error),
     };
     let id = pending.as_ref().map(|pending| pending.id);
     let noted = login::note(
@@ -98,7 +98,7 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
     )
     .await;
     if let Err(error) = noted {
-        return error::storage_page(&site, &request, &error);
+        return error::failure_page(&site, &request, &error);
     }
     let mut answer = see_other(&pending::after(&site, pending.as_ref()));
     set_login_cookies(&site, &logged_in, answer.headers_mut());
@@ -110,9 +110,7 @@ async fn visit(
     request: &HttpRequest,
     now: DateTime<Utc>,
 ) -> Result<(Visitor, Option<Pending>), HttpResponse> {
-    let visitor = Visitor::read(site, request, now)
-        .await
-        .map_err(|error| error::storage_page(site, request, &error))?;
+    let visitor = Visitor::read(site, request, now).await?;
     let pending = pending::find(site, request, &visitor, now).await?;
     Ok((visitor, pending))
 }

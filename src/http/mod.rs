@@ -14,6 +14,7 @@ mod metadata_cache;
 mod oauth;
 pub mod ops;
 pub mod pages;
+mod redirect;
 mod request_id;
 mod request_metrics;
 mod root_span;

@@ -5,9 +5,10 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 
 use super::body::MAX_BODY;
-use super::oauth::authorize::{self, see_other};
+use super::oauth::authorize;
 use super::oauth::{introspect, jwks, logout, metadata, revoke, token, userinfo};
 use super::pages::{account, asset, consent_form, login, logout as logout_page, signup};
+use super::redirect::see_other;
 use super::site::Site;
 use super::{cors, error};
 

@@ -21,6 +21,7 @@ use crate::http::error;
 use crate::http::fields::Fields;
 use crate::http::pages::view::FormPostPage;
 use crate::http::pages::{client_view, pending};
+use crate::http::redirect::see_other;
 use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;
@@ -150,14 +151,6 @@ pub fn respond(site: &Site, response: &AuthorizationResponse, proven: Option<&Pr
             security_headers::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html)
         }
     }
-}
-
-/// 303: whatever the method was, the browser goes on with a GET and forgets the body (RFC 9700 §4.12).
-pub fn see_other(location: &str) -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header(("Location", location))
-        .insert_header(("Cache-Control", "no-store"))
-        .finish()
 }
 
 fn refused(site: &Site, request: &HttpRequest, error: AuthorizeError) -> HttpResponse {

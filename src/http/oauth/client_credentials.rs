@@ -1,7 +1,7 @@
 //! What a request says about its client: the `Authorization` header and the form, as they came.
 
-use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
+use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
@@ -9,14 +9,29 @@ use zeroize::Zeroizing;
 
 use crate::domain::secret::Secret;
 use crate::flows::client_auth::{ClientAuthError, Credentials};
+use crate::http::body::BodyError;
+use crate::http::error;
 use crate::http::fields::Fields;
 
-/// The credentials of a request.
+/// What a client's request to an endpoint of its own says: its parameters, and who it says that it is.
 ///
 /// # Errors
-/// For an `Authorization` header that cannot be understood, or is of another scheme: whoever tried to
+/// With the answer to a request that says nothing, or says it twice (RFC 6749 §3.2).
+pub fn client_request(
+    request: &HttpRequest,
+    form: Result<Fields, BodyError>,
+) -> Result<(Fields, Credentials), HttpResponse> {
+    let fields = form.map_err(error::body)?;
+    if !fields.spoiled().is_empty() {
+        return Err(error::invalid_request("a parameter is repeated or too long"));
+    }
+    let credentials = credentials(request, &fields).map_err(|refusal| error::oauth(&refusal))?;
+    Ok((fields, credentials))
+}
+
+/// An `Authorization` header that cannot be understood, or is of another scheme, is an error: whoever tried to
 /// authenticate by it is told 401 (RFC 6749 §5.2).
-pub fn credentials(request: &HttpRequest, fields: &Fields) -> Result<Credentials, ClientAuthError> {
+fn credentials(request: &HttpRequest, fields: &Fields) -> Result<Credentials, ClientAuthError> {
     Ok(Credentials {
         basic: basic(request).ok_or(ClientAuthError::Header)?,
         client_id: fields.owned("client_id"),

@@ -3,7 +3,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::client_credentials::credentials;
+use super::client_credentials::client_request;
 use crate::flows::introspect;
 use crate::http::body::Form;
 use crate::http::error;
@@ -11,16 +11,9 @@ use crate::http::site::Site;
 
 /// Tells a client what a token is good for.
 pub async fn introspect(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
-    let fields = match form {
-        Ok(fields) => fields,
-        Err(error) => return error::body(error),
-    };
-    if !fields.spoiled().is_empty() {
-        return error::invalid_request("a parameter is repeated or too long");
-    }
-    let credentials = match credentials(&request, &fields) {
-        Ok(credentials) => credentials,
-        Err(refusal) => return error::oauth(&refusal),
+    let (fields, credentials) = match client_request(&request, form) {
+        Ok(read) => read,
+        Err(answer) => return answer,
     };
     let provider = &site.provider;
     let token = fields.secret("token");

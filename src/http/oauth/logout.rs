@@ -4,12 +4,12 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::authorize::see_other;
 use crate::flows::end_session::{self, EndSession};
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::fields::Fields;
 use crate::http::pages::logout::{ask, logged_out, parameters, refused};
+use crate::http::redirect::see_other;
 use crate::http::site::Site;
 use crate::http::visitor::{Visitor, take_session_cookies};
 

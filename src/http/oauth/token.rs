@@ -4,7 +4,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::client_credentials::credentials;
+use super::client_credentials::client_request;
 use crate::domain::secret::Secret;
 use crate::flows::issue::Tokens;
 use crate::flows::token::{self, TokenRequest};
@@ -28,16 +28,9 @@ struct TokenResponse<'a> {
 
 /// Answers a token request.
 pub async fn token(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
-    let fields = match form {
-        Ok(fields) => fields,
-        Err(error) => return error::body(error),
-    };
-    if !fields.spoiled().is_empty() {
-        return error::invalid_request("a parameter is repeated or too long");
-    }
-    let credentials = match credentials(&request, &fields) {
-        Ok(credentials) => credentials,
-        Err(refusal) => return error::oauth(&refusal),
+    let (fields, credentials) = match client_request(&request, form) {
+        Ok(read) => read,
+        Err(answer) => return answer,
     };
     let asked = TokenRequest {
         credentials,

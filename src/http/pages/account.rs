@@ -10,7 +10,7 @@ use crate::flows::sessions::{self, Present};
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::fields::Fields;
-use crate::http::oauth::authorize::see_other;
+use crate::http::redirect::see_other;
 use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;

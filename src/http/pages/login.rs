@@ -12,7 +12,7 @@ use super::{client_view, posted};
 use crate::flows::login::{self, LoginError, LoginOutcome};
 use crate::http::body::Form;
 use crate::http::error;
-use crate::http::oauth::authorize::see_other;
+use crate::http::redirect::see_other;
 use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
 use crate::http::visitor::{Visitor, set_login_cookies};

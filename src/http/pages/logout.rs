@@ -11,7 +11,7 @@ use crate::flows::sessions;
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::fields::Fields;
-use crate::http::oauth::authorize::see_other;
+use crate::http::redirect::see_other;
 use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
 use crate::http::visitor::{Visitor, take_session_cookies};

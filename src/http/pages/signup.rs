@@ -14,7 +14,7 @@ use crate::flows::login;
 use crate::flows::signup::{self, EmailFault, Faults, PasswordFault, SignupError, SignupOutcome};
 use crate::http::body::Form;
 use crate::http::error;
-use crate::http::oauth::authorize::see_other;
+use crate::http::redirect::see_other;
 use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
 use crate::http::visitor::{Visitor, set_login_cookies};

@@ -86,8 +86,7 @@ async fn visit(
     request: &HttpRequest,
     now: DateTime<Utc>,
 ) -> Result<(Visitor, Pending, Present), HttpResponse> {
-    let visitor = Visitor::read(site, request, now).await?;
-    let pending = pending::find(site, request, &visitor, now).await?;
+    let (visitor, pending) = pending::visit(site, request, now).await?;
     let pending = pending.ok_or_else(|| see_other(&site.path("/account")))?;
     match visitor.present.clone() {
         Some(present) => Ok((visitor, pending, present)),

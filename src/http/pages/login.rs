@@ -8,19 +8,20 @@ use chrono::{DateTime, Utc};
 
 use super::pending::{self, Pending};
 use super::view::{ContinueAs, FormErrors, FreshReason, LoginPage};
-use super::{client_view, posted};
-use crate::flows::login::{self, LoginError, LoginOutcome};
+use super::{client_view, posted_by};
+use crate::domain::secret::TokenHash;
+use crate::flows::login::{self, LoggedIn, LoginError, LoginOutcome};
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::redirect::see_other;
-use crate::http::security_headers::{self, PagePolicy};
+use crate::http::security_headers;
 use crate::http::site::Site;
 use crate::http::visitor::{Visitor, set_login_cookies};
 
 /// `GET /login`.
 pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let now = site.provider.now();
-    let (visitor, pending) = match visit(&site, &request, now).await {
+    let (visitor, pending) = match pending::visit(&site, &request, now).await {
         Ok(found) => found,
         Err(answer) => return answer,
     };
@@ -29,12 +30,10 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         visitor.set_cookies(&site, answer.headers_mut());
         return answer;
     }
-    let hint = pending
-        .as_ref()
-        .and_then(|pending| pending.resumed.proven.request.login_hint.clone());
+    let hint = pending.as_ref().and_then(Pending::login_hint);
     let page = Shown {
         status: StatusCode::OK,
-        email: hint.unwrap_or_default(),
+        email: hint.unwrap_or_default().to_owned(),
         errors: FormErrors::default(),
     };
     show(&site, &visitor, pending.as_ref(), page, now)
@@ -43,17 +42,14 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
 /// `POST /login`.
 pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
     let now = site.provider.now();
-    let (visitor, pending) = match visit(&site, &request, now).await {
+    let (visitor, pending) = match pending::visit(&site, &request, now).await {
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    let fields = match posted(&site, &request, form) {
+    let fields = match posted_by(&visitor, &site, &request, form) {
         Ok(fields) => fields,
         Err(answer) => return answer,
     };
-    if !visitor.owns(&site, &request, &fields) {
-        return pending::not_own(&site, &request);
-    }
     let email = fields.owned("email").unwrap_or_default();
     let password = fields.secret("password");
     let refused = |errors| {
@@ -101,36 +97,37 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         }
         Err(error) => return not_tried(&site, &request, &error),
     };
-    let id = pending.as_ref().map(|pending| pending.id);
-    let noted = login::note(
-        &site.provider,
-        id,
-        visitor.browser.hash(),
-        logged_in.session.id,
-        now,
-    )
-    .await;
-    if let Err(error) = noted {
-        return error::failure_page(&site, &request, &error);
+    let browser = visitor.browser.hash();
+    enter(&site, &request, browser, pending.as_ref(), &logged_in, now).await
+}
+
+/// Sends a browser whose user has just logged in or signed up to where it was going.
+pub(super) async fn enter(
+    site: &Site,
+    request: &HttpRequest,
+    browser: TokenHash,
+    pending: Option<&Pending>,
+    logged_in: &LoggedIn,
+    now: DateTime<Utc>,
+) -> HttpResponse {
+    let (id, session) = (pending.map(|pending| pending.id), logged_in.session.id);
+    if let Err(error) = login::note(&site.provider, id, browser, session, now).await {
+        return error::failure_page(site, request, &error);
     }
-    let mut answer = see_other(&pending::after(&site, pending.as_ref()));
-    set_login_cookies(&site, &logged_in, answer.headers_mut());
+    let mut answer = see_other(&pending::after(site, pending));
+    set_login_cookies(site, logged_in, answer.headers_mut());
     answer
 }
 
 /// `POST /login/continue`: the user who is logged in is the one to go on with.
 pub async fn go_on(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
     let now = site.provider.now();
-    let (visitor, pending) = match visit(&site, &request, now).await {
+    let (visitor, pending) = match pending::visit(&site, &request, now).await {
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    let fields = match posted(&site, &request, form) {
-        Ok(fields) => fields,
-        Err(answer) => return answer,
-    };
-    if !visitor.owns(&site, &request, &fields) {
-        return pending::not_own(&site, &request);
+    if let Err(answer) = posted_by(&visitor, &site, &request, form) {
+        return answer;
     }
     let (Some(pending), Some(present)) = (&pending, &visitor.present) else {
         return see_other(&pending::link(&site, "/login", pending.as_ref()));
@@ -148,16 +145,6 @@ pub async fn go_on(request: HttpRequest, site: web::Data<Site>, Form(form): Form
         }
     }
     see_other(&pending::after(&site, Some(pending)))
-}
-
-async fn visit(
-    site: &Site,
-    request: &HttpRequest,
-    now: DateTime<Utc>,
-) -> Result<(Visitor, Option<Pending>), HttpResponse> {
-    let visitor = Visitor::read(site, request, now).await?;
-    let pending = pending::find(site, request, &visitor, now).await?;
-    Ok((visitor, pending))
 }
 
 /// What differs between one showing of the page and another.
@@ -204,11 +191,7 @@ fn show(
         }),
         fresh_reason,
     });
-    let policy = if pending.is_some() {
-        PagePolicy::LeadsToClient
-    } else {
-        PagePolicy::Own
-    };
+    let policy = pending::policy(pending);
     let mut answer = security_headers::page(&mut HttpResponse::build(shown.status), policy, html);
     visitor.set_cookies(site, answer.headers_mut());
     answer

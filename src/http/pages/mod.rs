@@ -26,6 +26,7 @@ use self::view::ClientView;
 use super::body::BodyError;
 use super::fields::Fields;
 use super::site::Site;
+use super::visitor::Visitor;
 use crate::domain::client::Client;
 
 /// The application that the user is going to, for a page.
@@ -35,6 +36,21 @@ pub fn client_view(client: &Client) -> ClientView {
         client_uri: client.metadata.client_uri.clone(),
         policy_uri: client.metadata.policy_uri.clone(),
         tos_uri: client.metadata.tos_uri.clone(),
+    }
+}
+
+/// [`posted`], of a form that anybody may send, if it is this browser's own.
+fn posted_by(
+    visitor: &Visitor,
+    site: &Site,
+    request: &HttpRequest,
+    form: Result<Fields, BodyError>,
+) -> Result<Fields, HttpResponse> {
+    let fields = posted(site, request, form)?;
+    if visitor.owns(site, request, &fields) {
+        Ok(fields)
+    } else {
+        Err(pending::not_own(site, request))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::domain::ids::AuthorizationRequestId;
 use crate::flows::authorize::{self, ResumeError, Resumed};
 use crate::http::error;
 use crate::http::fields::Fields;
+use crate::http::security_headers::PagePolicy;
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;
 
@@ -20,8 +21,26 @@ pub struct Pending {
     pub resumed: Resumed,
 }
 
+impl Pending {
+    /// Who the client thinks the user is.
+    pub fn login_hint(&self) -> Option<&str> {
+        self.resumed.proven.request.login_hint.as_deref()
+    }
+}
+
+/// Who looks at a page, and for which request.
+pub async fn visit(
+    site: &Site,
+    request: &HttpRequest,
+    now: DateTime<Utc>,
+) -> Result<(Visitor, Option<Pending>), HttpResponse> {
+    let visitor = Visitor::read(site, request, now).await?;
+    let pending = find(site, request, &visitor, now).await?;
+    Ok((visitor, pending))
+}
+
 /// The request that the address of a page names, if it names one; or the page that says that it is lost.
-pub async fn find(
+async fn find(
     site: &Site,
     request: &HttpRequest,
     visitor: &Visitor,
@@ -44,6 +63,14 @@ pub fn link(site: &Site, path: &str, pending: Option<&Pending>) -> String {
     match pending {
         Some(pending) => site.path(&format!("{path}?request={}", pending.id)),
         None => site.path(path),
+    }
+}
+
+/// Where the forms of a page may lead: for a request, to its client in the end.
+pub const fn policy(pending: Option<&Pending>) -> PagePolicy {
+    match pending {
+        Some(_) => PagePolicy::LeadsToClient,
+        None => PagePolicy::Own,
     }
 }
 

@@ -2,39 +2,34 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::{DateTime, Utc};
 
-use super::login::busy_page;
+use super::login::{busy_page, enter};
 use super::pending::{self, Pending};
 use super::view::{FormErrors, PasswordAdvice, SignupPage};
-use super::{client_view, posted};
+use super::{client_view, posted_by};
 use crate::domain::password::PasswordRule;
 use crate::domain::secret::Secret;
-use crate::flows::login;
 use crate::flows::signup::{self, EmailFault, Faults, PasswordFault, SignupError, SignupOutcome};
 use crate::http::body::Form;
 use crate::http::error;
-use crate::http::redirect::see_other;
-use crate::http::security_headers::{self, PagePolicy};
+use crate::http::security_headers;
 use crate::http::site::Site;
-use crate::http::visitor::{Visitor, set_login_cookies};
+use crate::http::visitor::Visitor;
 
 /// `GET /signup`.
 pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let now = site.provider.now();
-    let (visitor, pending) = match visit(&site, &request, now).await {
+    let (visitor, pending) = match pending::visit(&site, &request, now).await {
         Ok(found) => found,
         Err(answer) => return answer,
     };
     if !site.provider.settings.signup {
         return closed(&site, &request);
     }
-    let hint = pending
-        .as_ref()
-        .and_then(|pending| pending.resumed.proven.request.login_hint.clone());
+    let hint = pending.as_ref().and_then(Pending::login_hint);
     let shown = Shown {
         status: StatusCode::OK,
-        email: hint.unwrap_or_default(),
+        email: hint.unwrap_or_default().to_owned(),
         ..Shown::default()
     };
     show(&site, &visitor, pending.as_ref(), shown)
@@ -43,17 +38,14 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
 /// `POST /signup`.
 pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form) -> HttpResponse {
     let now = site.provider.now();
-    let (visitor, pending) = match visit(&site, &request, now).await {
+    let (visitor, pending) = match pending::visit(&site, &request, now).await {
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    let fields = match posted(&site, &request, form) {
+    let fields = match posted_by(&visitor, &site, &request, form) {
         Ok(fields) => fields,
         Err(answer) => return answer,
     };
-    if !visitor.owns(&site, &request, &fields) {
-        return pending::not_own(&site, &request);
-    }
     let typed = signup::Form {
         name: fields.text("name").unwrap_or_default(),
         email: fields.text("email").unwrap_or_default(),
@@ -88,31 +80,8 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         Err(SignupError::Busy(busy)) => return busy_page(&site, &request, busy.retry_after),
         Err(SignupError::Storage(error)) => return error::failure_page(&site, &request, &error),
     };
-    let id = pending.as_ref().map(|pending| pending.id);
-    let noted = login::note(
-        &site.provider,
-        id,
-        visitor.browser.hash(),
-        logged_in.session.id,
-        now,
-    )
-    .await;
-    if let Err(error) = noted {
-        return error::failure_page(&site, &request, &error);
-    }
-    let mut answer = see_other(&pending::after(&site, pending.as_ref()));
-    set_login_cookies(&site, &logged_in, answer.headers_mut());
-    answer
-}
-
-async fn visit(
-    site: &Site,
-    request: &HttpRequest,
-    now: DateTime<Utc>,
-) -> Result<(Visitor, Option<Pending>), HttpResponse> {
-    let visitor = Visitor::read(site, request, now).await?;
-    let pending = pending::find(site, request, &visitor, now).await?;
-    Ok((visitor, pending))
+    let browser = visitor.browser.hash();
+    enter(&site, &request, browser, pending.as_ref(), &logged_in, now).await
 }
 
 #[derive(Default)]
@@ -135,11 +104,7 @@ fn show(site: &Site, visitor: &Visitor, pending: Option<&Pending>, shown: Shown)
         advice: shown.advice,
         login_url: Some(pending::link(site, "/login", pending)),
     });
-    let policy = if pending.is_some() {
-        PagePolicy::LeadsToClient
-    } else {
-        PagePolicy::Own
-    };
+    let policy = pending::policy(pending);
     let mut answer = security_headers::page(&mut HttpResponse::build(shown.status), policy, html);
     visitor.set_cookies(site, answer.headers_mut());
     answer

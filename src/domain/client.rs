@@ -41,7 +41,7 @@ pub struct ClientSecretMac {
 }
 
 /// The purpose inside the MAC of a client secret.
-pub const CLIENT_SECRET_PURPOSE: &str = "signet/client-secret/v1";
+const CLIENT_SECRET_PURPOSE: &str = "signet/client-secret/v1";
 
 /// Members of RFC 7591 §2, and ours beside them, as stored. Member names are the standard's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,6 +115,15 @@ impl RegisteredRedirectUri {
     /// The URI.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The URI with `parameters` added to its query. What was registered stays as it is, byte by byte
+    /// (RFC 6749 §3.1.2).
+    pub fn with_parameters(&self, parameters: &[(&str, String)]) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let query = query.extend_pairs(parameters).finish();
+        let separator = if self.0.contains('?') { '&' } else { '?' };
+        format!("{}{separator}{query}", self.0)
     }
 }
 

@@ -39,15 +39,11 @@ pub struct Destination {
 impl Destination {
     /// The address to go to, if there is one.
     pub fn location(&self) -> Option<String> {
-        let uri = self.redirect_uri.as_ref()?.as_str();
-        let Some(state) = &self.state else {
-            return Some(uri.to_owned());
-        };
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("state", state)
-            .finish();
-        let separator = if uri.contains('?') { '&' } else { '?' };
-        Some(format!("{uri}{separator}{query}"))
+        let uri = self.redirect_uri.as_ref()?;
+        Some(match &self.state {
+            Some(state) => uri.with_parameters(&[("state", state.clone())]),
+            None => uri.as_str().to_owned(),
+        })
     }
 }
 

@@ -87,14 +87,8 @@ impl AuthorizationResponse {
         &self.parameters
     }
 
-    /// The address to redirect to. The registered URI stays as it is, byte by byte, with the parameters added
-    /// to its query (RFC 6749 §3.1.2).
+    /// The address to redirect to.
     pub fn location(&self) -> String {
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&self.parameters)
-            .finish();
-        let uri = self.redirect_uri.as_str();
-        let separator = if uri.contains('?') { '&' } else { '?' };
-        format!("{uri}{separator}{query}")
+        self.redirect_uri.with_parameters(&self.parameters)
     }
 }

@@ -39,8 +39,6 @@ pub use database::{Database, Role};
 pub use error::ServerError;
 pub use settings::{master_keys, open_provider, provider_settings, start_hasher};
 
-/// How long requests that are in flight when the server is told to stop may take.
-const SHUTDOWN: Duration = Duration::from_secs(10);
 /// How often measurements are sorted into their buckets.
 const METRICS_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -61,8 +59,6 @@ pub enum Mode {
 pub struct Ready {
     /// The issuer.
     pub issuer: String,
-    /// Where it listens.
-    pub address: SocketAddr,
     /// The private PostgreSQL, as release and directory.
     pub embedded: Option<(String, PathBuf)>,
 }
@@ -99,7 +95,6 @@ pub async fn run(
         }
         let ready = Ready {
             issuer: config.issuer.clone(),
-            address,
             embedded: database
                 .embedded()
                 .map(|embedded| (embedded.version().to_owned(), embedded.data_dir().to_owned())),
@@ -247,7 +242,7 @@ async fn shut_down(handles: Vec<ServerHandle>, stop: &mut StopSignals) {
     let graceful = futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true)));
     tokio::select! {
         _ = graceful => return,
-        () = tokio::time::sleep(SHUTDOWN) => tracing::warn!("some requests took too long and are cut off"),
+        () = tokio::time::sleep(listen::SHUTDOWN_PATIENCE) => tracing::warn!("some requests took too long and are cut off"),
         name = stop.next() => tracing::warn!(signal = name, "told twice: requests in flight are cut off"),
     }
     futures_util::future::join_all(handles.iter().map(|handle| handle.stop(false))).await;

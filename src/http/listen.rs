@@ -22,13 +22,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const DISCONNECT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long requests in flight have when the server is told to stop.
-const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
+pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The most connections of one worker; more wait in the kernel.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// Serves `site` and the operations endpoints on `listener`, with what `signet dev` adds if that runs. It runs when it is awaited, and stops
-/// by its handle: signals are for whoever started it.
+/// Serves `site` and the operations endpoints on `listener`, with what `signet dev` adds if that runs. It runs
+/// when it is awaited, and stops by its handle: signals are for whoever started it.
+///
+/// It stops within [`SHUTDOWN_PATIENCE`], whatever is in flight.
 ///
 /// # Errors
 /// When the listener cannot be used.

@@ -26,13 +26,15 @@ pub struct OpsState {
 
 /// The table of the operations endpoints.
 pub fn configure(config: &mut web::ServiceConfig, state: OpsState) {
-    let with_metrics = state.metrics.is_some();
+    let OpsState { provider, metrics } = state;
     config
-        .app_data(web::Data::new(state))
+        .app_data(web::Data::from(provider))
         .route("/healthz", web::get().to(healthz))
         .route("/readyz", web::get().to(readyz));
-    if with_metrics {
-        config.route("/metrics", web::get().to(metrics));
+    if let Some(render) = metrics {
+        config
+            .app_data(web::Data::new(render))
+            .route("/metrics", web::get().to(self::metrics));
     }
 }
 
@@ -61,8 +63,8 @@ async fn healthz() -> HttpResponse {
 }
 
 /// `GET /readyz`: whether requests should be sent here.
-async fn readyz(state: web::Data<OpsState>) -> HttpResponse {
-    match health::check(&state.provider).await {
+async fn readyz(provider: web::Data<Provider>) -> HttpResponse {
+    match health::check(&provider).await {
         Ok(()) => HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))
             .json(json!({"status": "ok"})),
@@ -77,12 +79,9 @@ async fn readyz(state: web::Data<OpsState>) -> HttpResponse {
 }
 
 /// `GET /metrics`.
-async fn metrics(state: web::Data<OpsState>) -> HttpResponse {
-    match &state.metrics {
-        Some(render) => HttpResponse::Ok()
-            .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .body(render()),
-        None => HttpResponse::NotFound().finish(),
-    }
+async fn metrics(render: web::Data<RenderMetrics>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body((***render)())
 }

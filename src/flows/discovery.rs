@@ -9,6 +9,7 @@ use crate::domain::user::supported_claims;
 use crate::jose::ASSERTION_ALGORITHMS;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::GrantType;
+use crate::oauth::prompt::Prompt;
 use crate::oauth::response::ResponseMode;
 use crate::oauth::scope::IDENTITY_SCOPES;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
@@ -71,8 +72,7 @@ pub fn document(provider: &Provider) -> Vec<u8> {
         "sid",
         "azp",
     ];
-    let mut prompts = vec!["none", "login", "consent", "select_account"];
-    prompts.extend(settings.signup.then_some("create"));
+    let offered = |prompt: &&str| settings.signup || *prompt != "create";
     let metadata = Metadata {
         issuer: &settings.issuer,
         authorization_endpoint: settings.url("/oauth2/authorize"),
@@ -99,7 +99,7 @@ pub fn document(provider: &Provider) -> Vec<u8> {
         claim_types_supported: ["normal"],
         claims_supported: own_claims.into_iter().chain(supported_claims()).collect(),
         ui_locales_supported: ["en"],
-        prompt_values_supported: prompts,
+        prompt_values_supported: Prompt::SUPPORTED.into_iter().filter(offered).collect(),
         claims_parameter_supported: true,
         request_parameter_supported: false,
         request_uri_parameter_supported: false,

@@ -17,7 +17,7 @@ use super::mac::{MAC_LENGTH, MacKeys};
 use super::secret::Secret;
 
 /// What every session token starts with.
-pub const SESSION_TOKEN_PREFIX: &str = "signet_st_";
+const SESSION_TOKEN_PREFIX: &str = "signet_st_";
 
 /// The `acr` of a login with one factor. The standard's `0` would say that it must not be trusted at all;
 /// names of our own would mean nothing to others (OpenID Connect Core 1.0 §2).
@@ -79,7 +79,7 @@ pub struct SessionPolicy {
 
 /// A use is written down when the last one written is older than this; more often would make every request
 /// a write.
-pub const TOUCH_INTERVAL: TimeDelta = TimeDelta::minutes(1);
+const TOUCH_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
 impl BrowserSession {
     /// Whether this use of the session is worth writing down.

@@ -68,8 +68,6 @@ uuid_ids! {
     AuthorizationRequestId,
     /// One access token: its `jti` claim.
     TokenId,
-    /// A browser that completed a login, known by its device cookie.
-    DeviceId,
 }
 
 /// A client's `client_id`: 1 to 255 printable ASCII characters (RFC 6749 §2.2, appendix A.1).

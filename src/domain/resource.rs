@@ -14,7 +14,7 @@ pub struct Resource {
 }
 
 /// The longest `resource` in bytes.
-pub const MAX_RESOURCE_LENGTH: usize = 1024;
+const MAX_RESOURCE_LENGTH: usize = 1024;
 
 /// Whether `text` can name a resource: an absolute URI without fragment (RFC 8707 §2), in printable ASCII.
 pub fn is_resource_identifier(text: &str) -> bool {

@@ -6,7 +6,6 @@ use std::fmt;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::random::Random;
@@ -24,11 +23,6 @@ impl Secret {
     /// The text itself. Every call is a place to review.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
-    }
-
-    /// Whether both hold the same text, in time that depends on the lengths alone.
-    pub fn matches(&self, other: &Secret) -> bool {
-        self.expose().as_bytes().ct_eq(other.expose().as_bytes()).into()
     }
 }
 
@@ -133,11 +127,6 @@ fn checksum(kind: TokenKind, random: &[u8]) -> [u8; CHECKSUM] {
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
-    /// A hash as the database returned it.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
     /// The hash as the database takes it.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -13,7 +13,7 @@ use crate::domain::ids::SessionId;
 use crate::domain::secret::PlainToken;
 
 /// The name of the form's field.
-pub const FIELD: &str = "csrf";
+const FIELD: &str = "csrf";
 
 const PURPOSE: &str = "signet/csrf/v1";
 

@@ -43,11 +43,6 @@ impl RingKey {
         self.stored.state(now)
     }
 
-    /// The row that the key came from.
-    pub const fn stored(&self) -> &StoredSigningKey {
-        &self.stored
-    }
-
     /// Whether `signature` is this key's over `message`.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.verifier.verify(message, signature).is_ok()

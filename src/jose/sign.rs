@@ -35,7 +35,6 @@ impl TokenType {
 /// A private key and the headers of its tokens. Made once a key, then shared.
 pub struct SigningKey {
     kid: String,
-    algorithm: SigningAlgorithm,
     /// The encoded header of each type, its dot included, in the order of [`TokenType::ALL`].
     headers: [String; TokenType::ALL.len()],
     signer: Box<dyn JwsSigner>,
@@ -53,7 +52,6 @@ impl SigningKey {
     ) -> Result<Self, InvalidPrivateKey> {
         Ok(Self {
             kid: kid.to_owned(),
-            algorithm,
             headers: TokenType::ALL.map(|typ| encoded_header(algorithm, typ, kid)),
             signer: signer(algorithm, private_jwk)?,
         })
@@ -62,11 +60,6 @@ impl SigningKey {
     /// The name that tokens call the key by.
     pub fn kid(&self) -> &str {
         &self.kid
-    }
-
-    /// What the key signs with; `at_hash` depends on it.
-    pub const fn algorithm(&self) -> SigningAlgorithm {
-        self.algorithm
     }
 
     /// Signs `claims` as a compact JWS (RFC 7515 §3.1).

@@ -48,10 +48,6 @@ error_codes! {
     LoginRequired = "login_required",
     /// OpenID Connect Core 1.0 §3.1.2.6.
     ConsentRequired = "consent_required",
-    /// OpenID Connect Core 1.0 §3.1.2.6.
-    InteractionRequired = "interaction_required",
-    /// OpenID Connect Core 1.0 §3.1.2.6.
-    AccountSelectionRequired = "account_selection_required",
     /// OpenID Connect Core 1.0 §3.1.2.6: request objects are not supported.
     RequestNotSupported = "request_not_supported",
     /// OpenID Connect Core 1.0 §3.1.2.6: request objects by reference are not supported.
@@ -64,8 +60,6 @@ error_codes! {
     InvalidToken = "invalid_token",
     /// RFC 6750 §3.1: the access token is good, but not for this.
     InsufficientScope = "insufficient_scope",
-    /// RFC 7009 §2.2.1.
-    UnsupportedTokenType = "unsupported_token_type",
     /// RFC 7591 §3.2.2.
     InvalidRedirectUri = "invalid_redirect_uri",
     /// RFC 7591 §3.2.2.

@@ -4,7 +4,7 @@
 use url::{Host, Url};
 
 /// The longest redirect URI in bytes.
-pub const MAX_REDIRECT_URI_LENGTH: usize = 2048;
+const MAX_REDIRECT_URI_LENGTH: usize = 2048;
 
 /// Why a URI cannot be registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -33,22 +33,6 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// The name of the violated constraint, if that is what went wrong. Compare it with a named constraint
-    /// of the migrations to make a domain answer of it.
-    pub fn violated_constraint(&self) -> Option<&str> {
-        match self {
-            Self::Database(error) => {
-                let error = error.0.as_db_error()?;
-                let violated = matches!(
-                    *error.code(),
-                    SqlState::UNIQUE_VIOLATION | SqlState::FOREIGN_KEY_VIOLATION | SqlState::CHECK_VIOLATION
-                );
-                if violated { error.constraint() } else { None }
-            }
-            _ => None,
-        }
-    }
-
     /// Whether a later try may succeed by itself.
     pub const fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))

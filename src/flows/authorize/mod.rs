@@ -27,7 +27,7 @@ pub use check::{AuthorizeError, Parameters};
 pub use respond::{AuthorizationResponse, SendBack};
 
 /// How long a user may take over the pages of one request.
-pub const REQUEST_LIFETIME: TimeDelta = TimeDelta::hours(1);
+const REQUEST_LIFETIME: TimeDelta = TimeDelta::hours(1);
 
 /// What the browser is to do next.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::oauth::grant_type::GrantType;
 use crate::oauth::redirect_uri;
 
 /// The least length of a secret that is brought along.
-pub const MIN_SECRET_LENGTH: usize = 32;
+const MIN_SECRET_LENGTH: usize = 32;
 
 /// The longest name in characters; it stands on pages.
 const MAX_NAME_LENGTH: usize = 200;

@@ -91,7 +91,6 @@ pub async fn run(shell: &Shell, _arguments: Arguments) -> Result<(), CommandErro
             let masters = master_key(&loaded.config, &mut findings);
             database(&loaded.config, masters.as_deref(), &mut findings).await;
             mail(&loaded.config, &mut findings);
-            providers(&loaded.config, &mut findings);
         }
         Err(error) => findings.push(Finding::failed("configuration", error)),
     }
@@ -292,30 +291,11 @@ async fn signing_keys(
 }
 
 fn mail(config: &Config, findings: &mut Vec<Finding>) {
-    findings.push(if config.mail.smtp_url.is_some() {
-        Finding::warning(
-            "mail",
-            "configured, and not used: this version of Signet sends no mail",
-            "nothing; a later version will",
-        )
-    } else {
-        Finding::warning(
+    if config.mail.smtp_url.is_none() {
+        findings.push(Finding::warning(
             "mail",
             "not configured: `signet serve` sends no mail",
             "set mail.smtp_url and mail.from",
-        )
-    });
-}
-
-fn providers(config: &Config, findings: &mut Vec<Finding>) {
-    for provider in &config.providers {
-        findings.push(Finding::warning(
-            "provider",
-            format!(
-                "{}: configured, and not used: this version of Signet does not sign in through others",
-                provider.id
-            ),
-            "nothing; a later version will",
         ));
     }
 }

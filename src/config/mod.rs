@@ -52,6 +52,16 @@ use reader::Reader;
 /// Where the file is looked for when nobody names one.
 pub const DEFAULT_FILE: &str = "config/signet.toml";
 
+/// Keys, and sections, that are read and checked, and that this version does nothing with yet.
+const NOT_YET: [&str; 6] = [
+    "keys.rotation_interval",
+    "keys.min_announce",
+    "keys.max_partition",
+    "accounts.reset_ends_sessions",
+    "mail.",
+    "better_auth.",
+];
+
 /// The variable that names the file.
 const FILE_VARIABLE: &str = "SIGNET_CONFIG";
 
@@ -102,7 +112,8 @@ pub struct Loaded {
     pub config: Config,
     /// The file that was read; `None` when there is none.
     pub file: Option<PathBuf>,
-    /// What is odd but no error, one sentence each: variables that nobody knows, weak parameters.
+    /// What is odd but no error, one sentence each: variables that nobody knows, weak parameters, keys that this
+    /// version does nothing with.
     pub warnings: Vec<String>,
     /// The keys that the file or a variable gives a value; all others have their default.
     pub given: BTreeSet<String>,
@@ -141,6 +152,14 @@ impl Config {
             return Err(ConfigError::Invalid(problems));
         }
         warnings.extend(config.passwords.weakness());
+        let idle = given
+            .iter()
+            .filter(|key| NOT_YET.iter().any(|not_yet| key.starts_with(not_yet)));
+        warnings.extend(
+            idle.map(String::as_str)
+                .chain(config.providers.first().map(|_| "providers"))
+                .map(|key| format!("{key} is set, and this version of Signet does nothing with it yet")),
+        );
         Ok(Loaded {
             config,
             file,

@@ -271,6 +271,18 @@ fn weak_password_parameters_are_a_warning() {
 }
 
 #[test]
+fn what_this_version_does_nothing_with_is_a_warning() {
+    let file = "[keys]\nmin_announce = \"1h\"\n[[providers]]\nid = \"corp\"\npreset = \"google\"\nclient_id = \"x\"\n";
+    let loaded = load("not-yet", file, &[("SIGNET_BETTER_AUTH__LINKS", "direct")]).expect("no error");
+    let told: Vec<_> = loaded
+        .warnings
+        .iter()
+        .filter_map(|text| text.split(' ').next())
+        .collect();
+    assert_eq!(told, ["better_auth.links", "keys.min_announce", "providers"]);
+}
+
+#[test]
 fn a_line_that_is_not_toml_is_named_and_not_quoted() {
     let error = refusal("syntax", "[database]\n\nurl = \"postgres://hunter2\n", &[]);
     assert!(error.contains("line 3") && !error.contains("hunter2"), "{error}");

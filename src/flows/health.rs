@@ -73,8 +73,18 @@ pub fn record_metrics(provider: &Provider) {
     }
 }
 
-/// Tells what the gauges mean.
+/// Tells what the metrics of the flows mean.
 pub fn describe_metrics() {
+    metrics::describe_counter!("signet_logins_total", "Logins that succeeded");
+    metrics::describe_counter!("signet_signups_total", "Accounts that people made for themselves");
+    metrics::describe_counter!(
+        "signet_tokens_issued_total",
+        "Successful token responses, by grant"
+    );
+    metrics::describe_counter!(
+        "signet_refreshes_total",
+        "Refresh tokens that were presented, by outcome"
+    );
     metrics::describe_gauge!(
         "signet_signing_key_age_seconds",
         metrics::Unit::Seconds,

@@ -10,7 +10,7 @@ use actix_web::{App, HttpServer, web};
 use super::dev::{self, DevSite};
 use super::ops::{self, OpsState};
 use super::site::Site;
-use super::{root_span, routes, security_headers};
+use super::{request_metrics, root_span, routes, security_headers};
 
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
@@ -41,6 +41,7 @@ pub fn listen(
     development: Option<DevSite>,
     workers: usize,
 ) -> std::io::Result<Server> {
+    request_metrics::describe_metrics();
     let site = web::Data::new(site);
     let server = HttpServer::new(move || {
         let ops = ops.clone();

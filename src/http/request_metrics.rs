@@ -18,6 +18,19 @@ thread_local! {
     static ROUTES: RefCell<HashMap<String, Route>> = RefCell::default();
 }
 
+/// Tells what they mean.
+pub(super) fn describe_metrics() {
+    metrics::describe_counter!(
+        "signet_http_requests_total",
+        "Requests, by route, method and status"
+    );
+    metrics::describe_histogram!(
+        "signet_http_request_seconds",
+        metrics::Unit::Seconds,
+        "How long requests took, by route"
+    );
+}
+
 /// Counts an answer.
 pub(super) fn record(route: &str, method: &'static str, status: StatusCode, elapsed: Duration) {
     ROUTES.with_borrow_mut(|routes| {

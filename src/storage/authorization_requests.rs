@@ -9,27 +9,6 @@ use crate::domain::authorization::{AuthorizationRequest, Progress};
 use crate::domain::ids::{AuthorizationRequestId, SessionId};
 use crate::domain::secret::TokenHash;
 
-const INSERT: &str = "INSERT INTO authorization_requests
-    (id, client_id, request, browser_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
-
-const OPEN: &str = "UPDATE authorization_requests SET browser_hash = $2
-WHERE id = $1 AND expires_at > $3 AND (browser_hash IS NULL OR browser_hash = $2)
-RETURNING request, authenticated_session_id, consented_at";
-
-// Whoever was asked for consent before may have been somebody else.
-const AUTHENTICATED: &str =
-    "UPDATE authorization_requests SET authenticated_session_id = $3, consented_at = NULL
-WHERE id = $1 AND browser_hash = $2 AND expires_at > $4";
-
-const CONSENTED: &str = "UPDATE authorization_requests SET consented_at = $3
-WHERE id = $1 AND browser_hash = $2 AND expires_at > $3";
-
-const DELETE: &str = "DELETE FROM authorization_requests WHERE id = $1 AND browser_hash = $2";
-
-// An array, and not IN: the planner, who knows no LIMIT yet, would read the whole table to join it.
-const DELETE_EXPIRED: &str = "DELETE FROM authorization_requests WHERE id = ANY (ARRAY(
-    SELECT id FROM authorization_requests WHERE expires_at < $1 ORDER BY expires_at LIMIT $2))";
-
 /// Every statement of this file.
 pub const STATEMENTS: &[&str] = &[INSERT, OPEN, AUTHENTICATED, CONSENTED, DELETE, DELETE_EXPIRED];
 
@@ -41,6 +20,9 @@ pub struct Pending {
     /// What was done for it.
     pub progress: Progress,
 }
+
+const INSERT: &str = "INSERT INTO authorization_requests
+    (id, client_id, request, browser_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
 
 /// Stores a request; without `browser` the first that opens it gets it.
 ///
@@ -65,6 +47,10 @@ pub async fn insert(
     ];
     db.execute(INSERT, &params).await.map(drop)
 }
+
+const OPEN: &str = "UPDATE authorization_requests SET browser_hash = $2
+WHERE id = $1 AND expires_at > $3 AND (browser_hash IS NULL OR browser_hash = $2)
+RETURNING request, authenticated_session_id, consented_at";
 
 /// The request, if it is this browser's or nobody's yet.
 ///
@@ -100,6 +86,11 @@ pub async fn open(
     }))
 }
 
+// Whoever was asked for consent before may have been somebody else.
+const AUTHENTICATED: &str =
+    "UPDATE authorization_requests SET authenticated_session_id = $3, consented_at = NULL
+WHERE id = $1 AND browser_hash = $2 AND expires_at > $4";
+
 /// Notes that `session` logged in for this request. Says whether the request is there.
 ///
 /// # Errors
@@ -120,6 +111,9 @@ pub async fn authenticated(
     Ok(db.execute(AUTHENTICATED, &params).await? > 0)
 }
 
+const CONSENTED: &str = "UPDATE authorization_requests SET consented_at = $3
+WHERE id = $1 AND browser_hash = $2 AND expires_at > $3";
+
 /// Notes that the user consented on this request's page. Says whether the request is there.
 ///
 /// # Errors
@@ -138,6 +132,8 @@ pub async fn consented(
     Ok(db.execute(CONSENTED, &params).await? > 0)
 }
 
+const DELETE: &str = "DELETE FROM authorization_requests WHERE id = $1 AND browser_hash = $2";
+
 /// Takes the request away: of all who would answer it, one gets `true`.
 ///
 /// # Errors
@@ -153,6 +149,10 @@ pub async fn delete(
     ];
     Ok(db.execute(DELETE, &params).await? > 0)
 }
+
+// An array, and not IN: the planner, who knows no LIMIT yet, would read the whole table to join it.
+const DELETE_EXPIRED: &str = "DELETE FROM authorization_requests WHERE id = ANY (ARRAY(
+    SELECT id FROM authorization_requests WHERE expires_at < $1 ORDER BY expires_at LIMIT $2))";
 
 /// Sweeps at most `limit` requests that expired before `before`.
 ///

@@ -7,14 +7,11 @@ use tokio_postgres::types::Type;
 use super::{Execute, StorageError};
 use crate::domain::ids::ClientId;
 
-const SPEND: &str = "INSERT INTO client_assertion_jtis (client_id, jti_hash, expires_at) VALUES ($1, $2, $3)
-ON CONFLICT ON CONSTRAINT client_assertion_jtis_pkey DO NOTHING";
-
-const DELETE_EXPIRED: &str = "DELETE FROM client_assertion_jtis WHERE (client_id, jti_hash) IN
-    (SELECT client_id, jti_hash FROM client_assertion_jtis WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
-
 /// Every statement of this file.
 pub const STATEMENTS: &[&str] = &[SPEND, DELETE_EXPIRED];
+
+const SPEND: &str = "INSERT INTO client_assertion_jtis (client_id, jti_hash, expires_at) VALUES ($1, $2, $3)
+ON CONFLICT ON CONSTRAINT client_assertion_jtis_pkey DO NOTHING";
 
 /// Spends a `jti` that is refused by its time alone from `expires_at` on. Says whether it was unspent.
 ///
@@ -34,6 +31,9 @@ pub async fn spend(
     ];
     Ok(db.execute(SPEND, &params).await? > 0)
 }
+
+const DELETE_EXPIRED: &str = "DELETE FROM client_assertion_jtis WHERE (client_id, jti_hash) IN
+    (SELECT client_id, jti_hash FROM client_assertion_jtis WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 
 /// Sweeps at most `limit` names that expired before `before`.
 ///

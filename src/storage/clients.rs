@@ -20,6 +20,9 @@ pub enum Insertion {
     NamesResource,
 }
 
+/// Every statement of this file.
+pub const STATEMENTS: &[&str] = &[INSERT, LIST, FIND, UPDATE, DISABLE, DELETE_GRANTS, DELETE];
+
 const INSERT: &str = "WITH changed AS (
     INSERT INTO clients (id, metadata, secret_hash, secret_key_version, created_at, updated_at)
     SELECT $1, $2, $3, $4, $5, $5 WHERE NOT EXISTS (SELECT FROM resources WHERE identifier = $1)
@@ -27,39 +30,6 @@ const INSERT: &str = "WITH changed AS (
 moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE name = 'registry')
 SELECT EXISTS (SELECT FROM changed) AS inserted,
     EXISTS (SELECT FROM resources WHERE identifier = $1) AS names_resource";
-
-const LIST: &str = "SELECT id, metadata, secret_hash, secret_key_version, created_at, updated_at, disabled_at
-FROM clients ORDER BY created_at, id";
-
-const FIND: &str = "SELECT id, metadata, secret_hash, secret_key_version, created_at, updated_at, disabled_at
-FROM clients WHERE id = $1";
-
-const UPDATE: &str = "WITH changed AS (
-    UPDATE clients SET metadata = $3, secret_hash = $4, secret_key_version = $5, disabled_at = $6, updated_at = $7
-    WHERE id = $1 AND updated_at = $2 RETURNING id),
-moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE name = 'registry')
-SELECT id FROM changed";
-
-const DISABLE: &str = "WITH changed AS (
-    UPDATE clients SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1 RETURNING id),
-moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE name = 'registry')
-SELECT id FROM changed";
-
-const DELETE_GRANTS: &str = "WITH families AS (
-    DELETE FROM token_families WHERE id IN (SELECT id FROM token_families WHERE client_id = $1 LIMIT $2)
-    RETURNING 1),
-codes AS (DELETE FROM authorization_codes WHERE code_hash IN
-    (SELECT code_hash FROM authorization_codes WHERE client_id = $1 LIMIT $2) RETURNING 1),
-given AS (DELETE FROM consents WHERE (user_id, client_id) IN
-    (SELECT user_id, client_id FROM consents WHERE client_id = $1 LIMIT $2) RETURNING 1)
-SELECT (SELECT count(*) FROM families) + (SELECT count(*) FROM codes) + (SELECT count(*) FROM given) AS deleted";
-
-const DELETE: &str = "WITH changed AS (DELETE FROM clients WHERE id = $1 RETURNING id),
-moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE name = 'registry')
-SELECT id FROM changed";
-
-/// Every statement of this file.
-pub const STATEMENTS: &[&str] = &[INSERT, LIST, FIND, UPDATE, DISABLE, DELETE_GRANTS, DELETE];
 
 /// Stores a new client.
 ///
@@ -89,6 +59,9 @@ pub async fn insert(db: &impl Execute, client: &Client) -> Result<Insertion, Sto
     })
 }
 
+const LIST: &str = "SELECT id, metadata, secret_hash, secret_key_version, created_at, updated_at, disabled_at
+FROM clients ORDER BY created_at, id";
+
 /// Every client, oldest first. A row that this version cannot read is an error of its own: the clients
 /// beside it must go on working while a newer version runs on the same database.
 ///
@@ -98,6 +71,9 @@ pub async fn list(db: &impl Execute) -> Result<Vec<Result<Client, StorageError>>
     Ok(db.query(LIST, &[]).await?.iter().map(Client::try_from).collect())
 }
 
+const FIND: &str = "SELECT id, metadata, secret_hash, secret_key_version, created_at, updated_at, disabled_at
+FROM clients WHERE id = $1";
+
 /// One client, as the database has it this moment.
 ///
 /// # Errors
@@ -106,6 +82,12 @@ pub async fn find(db: &impl Execute, id: &ClientId) -> Result<Option<Client>, St
     let row = db.query_opt(FIND, &[(&id.as_str(), Type::TEXT)]).await?;
     row.as_ref().map(Client::try_from).transpose()
 }
+
+const UPDATE: &str = "WITH changed AS (
+    UPDATE clients SET metadata = $3, secret_hash = $4, secret_key_version = $5, disabled_at = $6, updated_at = $7
+    WHERE id = $1 AND updated_at = $2 RETURNING id),
+moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE name = 'registry')
+SELECT id FROM changed";
 
 /// Replaces what `client` registered, its secret and its disabling, if nobody changed it since `seen`, the
 /// `updated_at` that the change was made from. Says whether it did.
@@ -131,6 +113,11 @@ pub async fn update(db: &impl Execute, client: &Client, seen: DateTime<Utc>) -> 
     Ok(row.is_some())
 }
 
+const DISABLE: &str = "WITH changed AS (
+    UPDATE clients SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1 RETURNING id),
+moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE name = 'registry')
+SELECT id FROM changed";
+
 /// Forbids a client everything. Says whether there is one.
 ///
 /// # Errors
@@ -139,6 +126,15 @@ pub async fn disable(db: &impl Execute, id: &ClientId, now: DateTime<Utc>) -> Re
     let params = [(&id.as_str() as _, Type::TEXT), (&now as _, Type::TIMESTAMPTZ)];
     Ok(db.query_opt(DISABLE, &params).await?.is_some())
 }
+
+const DELETE_GRANTS: &str = "WITH families AS (
+    DELETE FROM token_families WHERE id IN (SELECT id FROM token_families WHERE client_id = $1 LIMIT $2)
+    RETURNING 1),
+codes AS (DELETE FROM authorization_codes WHERE code_hash IN
+    (SELECT code_hash FROM authorization_codes WHERE client_id = $1 LIMIT $2) RETURNING 1),
+given AS (DELETE FROM consents WHERE (user_id, client_id) IN
+    (SELECT user_id, client_id FROM consents WHERE client_id = $1 LIMIT $2) RETURNING 1)
+SELECT (SELECT count(*) FROM families) + (SELECT count(*) FROM codes) + (SELECT count(*) FROM given) AS deleted";
 
 /// Deletes families, codes and consents of a client, `limit` of each kind at most, and says how many rows
 /// that were. They must be gone before the client is: a new client of the same id would inherit them.
@@ -150,6 +146,10 @@ pub async fn delete_grants(db: &impl Execute, id: &ClientId, limit: i64) -> Resu
     let row = db.query_opt(DELETE_GRANTS, &params).await?;
     Ok(row.map_or(0, |row| row.get("deleted")))
 }
+
+const DELETE: &str = "WITH changed AS (DELETE FROM clients WHERE id = $1 RETURNING id),
+moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE name = 'registry')
+SELECT id FROM changed";
 
 /// Deletes a client. Says whether there was one.
 ///

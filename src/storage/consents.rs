@@ -8,19 +8,10 @@ use crate::domain::consent::Consent;
 use crate::domain::ids::{ClientId, UserId};
 use crate::oauth::scope::ScopeSet;
 
-const FIND: &str = "SELECT scopes, resources, claims FROM consents WHERE user_id = $1 AND client_id = $2";
-
-const ADD: &str =
-    "INSERT INTO consents AS t (user_id, client_id, scopes, resources, claims, granted_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $6)
-ON CONFLICT ON CONSTRAINT consents_pkey DO UPDATE SET
-    scopes = ARRAY(SELECT unnest(t.scopes) UNION SELECT unnest(EXCLUDED.scopes)),
-    resources = ARRAY(SELECT unnest(t.resources) UNION SELECT unnest(EXCLUDED.resources)),
-    claims = ARRAY(SELECT unnest(t.claims) UNION SELECT unnest(EXCLUDED.claims)),
-    updated_at = $6";
-
 /// Every statement of this file.
 pub const STATEMENTS: &[&str] = &[FIND, ADD];
+
+const FIND: &str = "SELECT scopes, resources, claims FROM consents WHERE user_id = $1 AND client_id = $2";
 
 /// What `user` let `client` have.
 ///
@@ -49,6 +40,15 @@ pub async fn find(
         claims: row.get("claims"),
     }))
 }
+
+const ADD: &str =
+    "INSERT INTO consents AS t (user_id, client_id, scopes, resources, claims, granted_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $6)
+ON CONFLICT ON CONSTRAINT consents_pkey DO UPDATE SET
+    scopes = ARRAY(SELECT unnest(t.scopes) UNION SELECT unnest(EXCLUDED.scopes)),
+    resources = ARRAY(SELECT unnest(t.resources) UNION SELECT unnest(EXCLUDED.resources)),
+    claims = ARRAY(SELECT unnest(t.claims) UNION SELECT unnest(EXCLUDED.claims)),
+    updated_at = $6";
 
 /// Adds to what `user` let `client` have.
 ///

@@ -14,59 +14,6 @@ use crate::domain::password::PasswordHash;
 use crate::domain::secret::TokenHash;
 use crate::domain::user::User;
 
-const BEGIN: &str = concat!(
-    "WITH u AS (SELECT * FROM users WHERE email_key = $1),
-d AS (UPDATE devices v SET
-        failures = CASE WHEN v.window_started_at > $5 THEN v.failures + 1 ELSE 1 END,
-        window_started_at = CASE WHEN v.window_started_at > $5 THEN v.window_started_at ELSE $4 END
-    FROM u WHERE v.token_hash = $3 AND v.user_id = u.id AND v.epoch = u.epoch AND v.expires_at > $4
-        AND (v.failures < $6 OR v.window_started_at IS NULL OR v.window_started_at <= $5)
-    RETURNING v.token_hash),
-a AS (INSERT INTO login_attempts AS t (account_mac, attempts, window_started_at)
-    SELECT $2, 1, $4 WHERE NOT EXISTS (SELECT FROM d)
-    ON CONFLICT ON CONSTRAINT login_attempts_pkey DO UPDATE SET
-        attempts = CASE WHEN t.window_started_at > $5 THEN t.attempts + 1 ELSE 1 END,
-        window_started_at = CASE WHEN t.window_started_at > $5 THEN t.window_started_at ELSE $4 END
-    RETURNING t.attempts, t.window_started_at)
-SELECT (SELECT attempts FROM a) AS attempts, (SELECT window_started_at FROM a) AS window_started_at,
-    u.password_hash, ",
-    user_columns!(),
-    " FROM (SELECT 1) one LEFT JOIN u ON true"
-);
-
-const GIVE_BACK: &str = "WITH d AS (
-    UPDATE devices SET failures = GREATEST(failures - 1, 0) WHERE token_hash = $2)
-UPDATE login_attempts SET attempts = GREATEST(attempts - 1, 0) WHERE account_mac = $1 AND $2::bytea IS NULL";
-
-const COMPLETE: &str = "WITH u AS (
-    UPDATE users SET last_login_at = $4, password_hash = COALESCE($15, password_hash)
-    WHERE id = $2 AND epoch = $3 AND disabled_at IS NULL RETURNING id),
-s AS (INSERT INTO sessions AS t (id, user_id, epoch, auth_time, acr, amr, ip_address, user_agent,
-        created_at, last_used_at, idle_expires_at, expires_at)
-    SELECT $1, id, $3, $4, $5, $6, $7, $8, $4, $4, $9, $10 FROM u
-    ON CONFLICT ON CONSTRAINT sessions_pkey DO UPDATE SET auth_time = $4, acr = $5, amr = $6, ip_address = $7,
-        user_agent = $8, last_used_at = $4, idle_expires_at = $9, expires_at = $10
-    WHERE t.user_id = EXCLUDED.user_id AND t.epoch = EXCLUDED.epoch AND t.ended_at IS NULL RETURNING t.id),
-replaced AS (UPDATE sessions SET ended_at = $4, ended_reason = 'replaced'
-    WHERE id = $11 AND ended_at IS NULL AND EXISTS (SELECT FROM s)),
-a AS (UPDATE login_attempts SET attempts = GREATEST(attempts - 1, 0)
-    WHERE account_mac = $12 AND $13::bytea IS NULL AND EXISTS (SELECT FROM s)),
-d AS (UPDATE devices SET failures = 0, window_started_at = NULL, expires_at = $16
-    WHERE token_hash = $13 AND EXISTS (SELECT FROM s)),
-n AS (INSERT INTO devices (token_hash, user_id, epoch, created_at, expires_at)
-    SELECT $14, $2, $3, $4, $16 FROM s WHERE $14::bytea IS NOT NULL)
-SELECT id FROM s";
-
-const INSERT_DEVICE: &str = "INSERT INTO devices (token_hash, user_id, epoch, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5)";
-
-// An array, and not IN: the planner, who knows no LIMIT yet, would read the whole table to join it.
-const DELETE_EXPIRED_DEVICES: &str = "DELETE FROM devices WHERE token_hash = ANY (ARRAY(
-    SELECT token_hash FROM devices WHERE expires_at < $1 ORDER BY expires_at LIMIT $2))";
-
-const DELETE_OLD_ATTEMPTS: &str = "DELETE FROM login_attempts WHERE account_mac = ANY (ARRAY(
-    SELECT account_mac FROM login_attempts WHERE window_started_at < $1 LIMIT $2))";
-
 /// Every statement of this file.
 pub const STATEMENTS: &[&str] = &[
     BEGIN,
@@ -124,6 +71,26 @@ impl Bucket {
     }
 }
 
+const BEGIN: &str = concat!(
+    "WITH u AS (SELECT * FROM users WHERE email_key = $1),
+d AS (UPDATE devices v SET
+        failures = CASE WHEN v.window_started_at > $5 THEN v.failures + 1 ELSE 1 END,
+        window_started_at = CASE WHEN v.window_started_at > $5 THEN v.window_started_at ELSE $4 END
+    FROM u WHERE v.token_hash = $3 AND v.user_id = u.id AND v.epoch = u.epoch AND v.expires_at > $4
+        AND (v.failures < $6 OR v.window_started_at IS NULL OR v.window_started_at <= $5)
+    RETURNING v.token_hash),
+a AS (INSERT INTO login_attempts AS t (account_mac, attempts, window_started_at)
+    SELECT $2, 1, $4 WHERE NOT EXISTS (SELECT FROM d)
+    ON CONFLICT ON CONSTRAINT login_attempts_pkey DO UPDATE SET
+        attempts = CASE WHEN t.window_started_at > $5 THEN t.attempts + 1 ELSE 1 END,
+        window_started_at = CASE WHEN t.window_started_at > $5 THEN t.window_started_at ELSE $4 END
+    RETURNING t.attempts, t.window_started_at)
+SELECT (SELECT attempts FROM a) AS attempts, (SELECT window_started_at FROM a) AS window_started_at,
+    u.password_hash, ",
+    user_columns!(),
+    " FROM (SELECT 1) one LEFT JOIN u ON true"
+);
+
 /// Reserves an attempt and finds the account.
 ///
 /// # Errors
@@ -165,6 +132,10 @@ pub async fn begin(
     })
 }
 
+const GIVE_BACK: &str = "WITH d AS (
+    UPDATE devices SET failures = GREATEST(failures - 1, 0) WHERE token_hash = $2)
+UPDATE login_attempts SET attempts = GREATEST(attempts - 1, 0) WHERE account_mac = $1 AND $2::bytea IS NULL";
+
 /// Gives an attempt back that never got to look at the password.
 ///
 /// # Errors
@@ -193,6 +164,25 @@ pub struct Login<'a> {
     /// The hash with the present parameters, if the stored one has others.
     pub new_hash: Option<&'a PasswordHash>,
 }
+
+const COMPLETE: &str = "WITH u AS (
+    UPDATE users SET last_login_at = $4, password_hash = COALESCE($15, password_hash)
+    WHERE id = $2 AND epoch = $3 AND disabled_at IS NULL RETURNING id),
+s AS (INSERT INTO sessions AS t (id, user_id, epoch, auth_time, acr, amr, ip_address, user_agent,
+        created_at, last_used_at, idle_expires_at, expires_at)
+    SELECT $1, id, $3, $4, $5, $6, $7, $8, $4, $4, $9, $10 FROM u
+    ON CONFLICT ON CONSTRAINT sessions_pkey DO UPDATE SET auth_time = $4, acr = $5, amr = $6, ip_address = $7,
+        user_agent = $8, last_used_at = $4, idle_expires_at = $9, expires_at = $10
+    WHERE t.user_id = EXCLUDED.user_id AND t.epoch = EXCLUDED.epoch AND t.ended_at IS NULL RETURNING t.id),
+replaced AS (UPDATE sessions SET ended_at = $4, ended_reason = 'replaced'
+    WHERE id = $11 AND ended_at IS NULL AND EXISTS (SELECT FROM s)),
+a AS (UPDATE login_attempts SET attempts = GREATEST(attempts - 1, 0)
+    WHERE account_mac = $12 AND $13::bytea IS NULL AND EXISTS (SELECT FROM s)),
+d AS (UPDATE devices SET failures = 0, window_started_at = NULL, expires_at = $16
+    WHERE token_hash = $13 AND EXISTS (SELECT FROM s)),
+n AS (INSERT INTO devices (token_hash, user_id, epoch, created_at, expires_at)
+    SELECT $14, $2, $3, $4, $16 FROM s WHERE $14::bytea IS NOT NULL)
+SELECT id FROM s";
 
 /// Begins or renews the session, gives the attempt back and remembers the browser. Says whether it did: not if
 /// the user was disabled or moved the epoch meanwhile, or the session to renew has ended.
@@ -226,6 +216,9 @@ pub async fn complete(db: &impl Execute, login: &Login<'_>) -> Result<bool, Stor
     Ok(db.query_opt(COMPLETE, &params).await?.is_some())
 }
 
+const INSERT_DEVICE: &str = "INSERT INTO devices (token_hash, user_id, epoch, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5)";
+
 /// Remembers the browser of a user who just signed up.
 ///
 /// # Errors
@@ -246,6 +239,10 @@ pub async fn insert_device(
     db.execute(INSERT_DEVICE, &params).await.map(drop)
 }
 
+// An array, and not IN: the planner, who knows no LIMIT yet, would read the whole table to join it.
+const DELETE_EXPIRED_DEVICES: &str = "DELETE FROM devices WHERE token_hash = ANY (ARRAY(
+    SELECT token_hash FROM devices WHERE expires_at < $1 ORDER BY expires_at LIMIT $2))";
+
 /// Sweeps at most `limit` devices that expired before `before`.
 ///
 /// # Errors
@@ -258,6 +255,9 @@ pub async fn delete_expired_devices(
     let params = [(&before as _, Type::TIMESTAMPTZ), (&limit as _, Type::INT8)];
     db.execute(DELETE_EXPIRED_DEVICES, &params).await
 }
+
+const DELETE_OLD_ATTEMPTS: &str = "DELETE FROM login_attempts WHERE account_mac = ANY (ARRAY(
+    SELECT account_mac FROM login_attempts WHERE window_started_at < $1 LIMIT $2))";
 
 /// Sweeps at most `limit` buckets whose window began before `before`.
 ///

@@ -20,27 +20,15 @@ pub enum Insertion {
     NamesClient,
 }
 
+/// Every statement of this file.
+pub const STATEMENTS: &[&str] = &[INSERT, LIST, UPDATE, DELETE];
+
 const INSERT: &str = "WITH changed AS (
     INSERT INTO resources (identifier, name, scopes, created_at, updated_at)
     SELECT $1, $2, $3, $4, $4 WHERE NOT EXISTS (SELECT FROM clients WHERE id = $1)
     ON CONFLICT ON CONSTRAINT resources_pkey DO NOTHING RETURNING identifier),
 moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE revisions.name = 'registry')
 SELECT EXISTS (SELECT FROM changed) AS inserted, EXISTS (SELECT FROM clients WHERE id = $1) AS names_client";
-
-const LIST: &str = "SELECT identifier, name, scopes FROM resources ORDER BY identifier";
-
-const UPDATE: &str = "WITH changed AS (
-    UPDATE resources SET name = COALESCE($2, name), scopes = COALESCE($3, scopes), updated_at = $4
-    WHERE identifier = $1 RETURNING identifier, name, scopes),
-moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE revisions.name = 'registry')
-SELECT identifier, name, scopes FROM changed";
-
-const DELETE: &str = "WITH changed AS (DELETE FROM resources WHERE identifier = $1 RETURNING identifier),
-moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE revisions.name = 'registry')
-SELECT identifier FROM changed";
-
-/// Every statement of this file.
-pub const STATEMENTS: &[&str] = &[INSERT, LIST, UPDATE, DELETE];
 
 /// Stores a new resource.
 ///
@@ -72,6 +60,8 @@ pub async fn insert(
     })
 }
 
+const LIST: &str = "SELECT identifier, name, scopes FROM resources ORDER BY identifier";
+
 /// Every resource, by identifier. A row that this version cannot read is an error of its own.
 ///
 /// # Errors
@@ -84,6 +74,12 @@ pub async fn list(db: &impl Execute) -> Result<Vec<Result<Resource, StorageError
         .map(Resource::try_from)
         .collect())
 }
+
+const UPDATE: &str = "WITH changed AS (
+    UPDATE resources SET name = COALESCE($2, name), scopes = COALESCE($3, scopes), updated_at = $4
+    WHERE identifier = $1 RETURNING identifier, name, scopes),
+moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE revisions.name = 'registry')
+SELECT identifier, name, scopes FROM changed";
 
 /// Changes what is given of name and scopes, and returns the resource as it is then; `None` if there is none.
 ///
@@ -109,6 +105,10 @@ pub async fn update(
         .await?;
     row.as_ref().map(Resource::try_from).transpose()
 }
+
+const DELETE: &str = "WITH changed AS (DELETE FROM resources WHERE identifier = $1 RETURNING identifier),
+moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE revisions.name = 'registry')
+SELECT identifier FROM changed";
 
 /// Deletes a resource. Says whether there was one.
 ///

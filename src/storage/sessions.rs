@@ -26,61 +26,6 @@ macro_rules! is_live {
     };
 }
 
-const INSERT: &str = "INSERT INTO sessions (id, user_id, epoch, auth_time, acr, amr, ip_address, user_agent,
-    created_at, last_used_at, idle_expires_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-
-const FIND_LIVE: &str = concat!(
-    "SELECT ",
-    session_columns!(),
-    ", ",
-    user_columns!(),
-    " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $2 AND ",
-    is_live!()
-);
-
-const TOUCH: &str = "UPDATE sessions SET last_used_at = $2, idle_expires_at = LEAST($3, expires_at)
-WHERE id = $1 AND ended_at IS NULL AND last_used_at < $2";
-
-const LIST_LIVE_OF_USER: &str = concat!(
-    "SELECT ",
-    session_columns!(),
-    " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = $2 AND ",
-    is_live!(),
-    " ORDER BY s.last_used_at DESC LIMIT $3"
-);
-
-const LIST_LIVE: &str = concat!(
-    "SELECT ",
-    session_columns!(),
-    ", u.email, ARRAY(SELECT DISTINCT t.client_id FROM token_families t \
-        WHERE t.session_id = s.id AND t.ended_at IS NULL AND t.expires_at > $1 ORDER BY 1) AS clients \
-     FROM sessions s JOIN users u ON u.id = s.user_id \
-     WHERE s.id > $2 AND ($3::uuid IS NULL OR s.user_id = $3) AND ",
-    is_live!(),
-    " ORDER BY s.id LIMIT $4"
-);
-
-const END: &str = "UPDATE sessions SET ended_at = $3, ended_reason = $4
-WHERE id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND ended_at IS NULL";
-
-const END_OTHERS: &str = "UPDATE sessions SET ended_at = $3, ended_reason = $4
-WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL";
-
-const END_ISSUED_BEFORE: &str = "WITH batch AS (
-    SELECT id, created_at FROM sessions WHERE id > $1 ORDER BY id LIMIT $2),
-ended AS (
-    UPDATE sessions s SET ended_at = $3, ended_reason = 'revoked' FROM batch b
-    WHERE s.id = b.id AND s.ended_at IS NULL AND ($4::timestamptz IS NULL OR b.created_at < $4) RETURNING s.id)
-SELECT (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last, (SELECT count(*) FROM ended) AS ended";
-
-// An array, and not IN, and a subquery with an OFFSET, which is not joined: the planner, who knows no LIMIT yet,
-// would read both tables whole to join them.
-const DELETE_EXPIRED: &str = "DELETE FROM sessions WHERE id = ANY (ARRAY(
-    SELECT s.id FROM sessions s WHERE s.expires_at < $1
-        AND NOT EXISTS (SELECT FROM token_families t WHERE t.session_id = s.id OFFSET 0)
-    ORDER BY s.expires_at LIMIT $2))";
-
 /// Every statement of this file.
 pub const STATEMENTS: &[&str] = &[
     INSERT,
@@ -93,6 +38,10 @@ pub const STATEMENTS: &[&str] = &[
     END_ISSUED_BEFORE,
     DELETE_EXPIRED,
 ];
+
+const INSERT: &str = "INSERT INTO sessions (id, user_id, epoch, auth_time, acr, amr, ip_address, user_agent,
+    created_at, last_used_at, idle_expires_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 /// Stores a new session.
 ///
@@ -116,6 +65,15 @@ pub async fn insert(db: &impl Execute, session: &BrowserSession) -> Result<(), S
     db.execute(INSERT, &params).await.map(drop)
 }
 
+const FIND_LIVE: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    ", ",
+    user_columns!(),
+    " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $2 AND ",
+    is_live!()
+);
+
 /// The session and its user, if it lives.
 ///
 /// # Errors
@@ -131,6 +89,9 @@ pub async fn find_live(
         .map(|row| Ok((BrowserSession::from(row), users::read(row)?)))
         .transpose()
 }
+
+const TOUCH: &str = "UPDATE sessions SET last_used_at = $2, idle_expires_at = LEAST($3, expires_at)
+WHERE id = $1 AND ended_at IS NULL AND last_used_at < $2";
 
 /// Writes down a use: the session then idles out at `idle_expires_at`, but never after its end.
 ///
@@ -149,6 +110,14 @@ pub async fn touch(
     ];
     db.execute(TOUCH, &params).await.map(drop)
 }
+
+const LIST_LIVE_OF_USER: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = $2 AND ",
+    is_live!(),
+    " ORDER BY s.last_used_at DESC LIMIT $3"
+);
 
 /// The live sessions of a user, last used first, `limit` at most.
 ///
@@ -179,6 +148,17 @@ pub struct ListedSession {
     /// The clients that hold live tokens of it.
     pub clients: Vec<String>,
 }
+
+const LIST_LIVE: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    ", u.email, ARRAY(SELECT DISTINCT t.client_id FROM token_families t \
+        WHERE t.session_id = s.id AND t.ended_at IS NULL AND t.expires_at > $1 ORDER BY 1) AS clients \
+     FROM sessions s JOIN users u ON u.id = s.user_id \
+     WHERE s.id > $2 AND ($3::uuid IS NULL OR s.user_id = $3) AND ",
+    is_live!(),
+    " ORDER BY s.id LIMIT $4"
+);
 
 /// The next `limit` live sessions after the id `after`, of one user or of all, in the order of their ids.
 ///
@@ -227,6 +207,9 @@ impl EndReason {
     }
 }
 
+const END: &str = "UPDATE sessions SET ended_at = $3, ended_reason = $4
+WHERE id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND ended_at IS NULL";
+
 /// Ends a session; `owner` makes it that user's alone to end. Its families without `offline_access` die with
 /// it. Says whether it was still going on.
 ///
@@ -249,6 +232,9 @@ pub async fn end(
     Ok(db.execute(END, &params).await? > 0)
 }
 
+const END_OTHERS: &str = "UPDATE sessions SET ended_at = $3, ended_reason = $4
+WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL";
+
 /// Ends all sessions of a user but `kept`, and says how many; the nil id keeps none.
 ///
 /// # Errors
@@ -267,6 +253,13 @@ pub async fn end_others(
     ];
     db.execute(END_OTHERS, &params).await
 }
+
+const END_ISSUED_BEFORE: &str = "WITH batch AS (
+    SELECT id, created_at FROM sessions WHERE id > $1 ORDER BY id LIMIT $2),
+ended AS (
+    UPDATE sessions s SET ended_at = $3, ended_reason = 'revoked' FROM batch b
+    WHERE s.id = b.id AND s.ended_at IS NULL AND ($4::timestamptz IS NULL OR b.created_at < $4) RETURNING s.id)
+SELECT (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last, (SELECT count(*) FROM ended) AS ended";
 
 /// Looks at the next `limit` sessions after the id `after` and ends those begun before `before`, or all. Answers
 /// with the last id looked at, `None` at the end, and how many it ended.
@@ -292,6 +285,13 @@ pub async fn end_issued_before(
         (last.map(SessionId::from), row.get("ended"))
     }))
 }
+
+// An array, and not IN, and a subquery with an OFFSET, which is not joined: the planner, who knows no LIMIT yet,
+// would read both tables whole to join them.
+const DELETE_EXPIRED: &str = "DELETE FROM sessions WHERE id = ANY (ARRAY(
+    SELECT s.id FROM sessions s WHERE s.expires_at < $1
+        AND NOT EXISTS (SELECT FROM token_families t WHERE t.session_id = s.id OFFSET 0)
+    ORDER BY s.expires_at LIMIT $2))";
 
 /// Sweeps at most `limit` sessions that expired before `before` and have no family left, which reads them.
 ///

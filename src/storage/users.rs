@@ -48,39 +48,6 @@ pub enum Insertion {
     EmailTaken,
 }
 
-const INSERT: &str = "INSERT INTO users
-    (id, email, email_key, email_verified, name, profile, password_hash, created_at, updated_at, last_login_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) ON CONFLICT ON CONSTRAINT users_email_key_key DO NOTHING";
-
-const FIND: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = $1");
-
-const FIND_BY_EMAIL: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.email_key = $1");
-
-const LIST: &str = concat!(
-    "SELECT ",
-    user_columns!(),
-    " FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2"
-);
-
-const SET_PASSWORD: &str =
-    "UPDATE users SET password_hash = $2, epoch = epoch + 1, updated_at = $3 WHERE id = $1";
-
-const MOVE_EPOCH: &str = "UPDATE users SET epoch = epoch + 1 WHERE id = $1";
-
-const DISABLE: &str = concat!(
-    "UPDATE users u SET disabled_at = COALESCE(disabled_at, $2),
-        epoch = epoch + CASE WHEN disabled_at IS NULL THEN 1 ELSE 0 END
-     WHERE id = $1 RETURNING ",
-    user_columns!()
-);
-
-const ENABLE: &str = concat!(
-    "UPDATE users u SET disabled_at = NULL WHERE id = $1 RETURNING ",
-    user_columns!()
-);
-
-const DELETE: &str = "DELETE FROM users WHERE id = $1";
-
 /// Every statement of this file.
 pub const STATEMENTS: &[&str] = &[
     INSERT,
@@ -93,6 +60,10 @@ pub const STATEMENTS: &[&str] = &[
     ENABLE,
     DELETE,
 ];
+
+const INSERT: &str = "INSERT INTO users
+    (id, email, email_key, email_verified, name, profile, password_hash, created_at, updated_at, last_login_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) ON CONFLICT ON CONSTRAINT users_email_key_key DO NOTHING";
 
 /// Stores a new user, unless the address is taken.
 ///
@@ -120,6 +91,8 @@ pub async fn insert(
     })
 }
 
+const FIND: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = $1");
+
 /// The user of this id.
 ///
 /// # Errors
@@ -128,6 +101,8 @@ pub async fn find(db: &impl Execute, id: UserId) -> Result<Option<User>, Storage
     let row = db.query_opt(FIND, &[(id.as_uuid(), Type::UUID)]).await?;
     row.as_ref().map(read).transpose()
 }
+
+const FIND_BY_EMAIL: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.email_key = $1");
 
 /// The user whose address has this key.
 ///
@@ -140,6 +115,12 @@ pub async fn find_by_email(db: &impl Execute, key: &EmailKey) -> Result<Option<U
     row.as_ref().map(read).transpose()
 }
 
+const LIST: &str = concat!(
+    "SELECT ",
+    user_columns!(),
+    " FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2"
+);
+
 /// The next `limit` users after the id `after`, in the order of their ids; begin with the nil id.
 ///
 /// # Errors
@@ -148,6 +129,9 @@ pub async fn list(db: &impl Execute, after: UserId, limit: i64) -> Result<Vec<Us
     let params = [(after.as_uuid() as _, Type::UUID), (&limit as _, Type::INT8)];
     db.query(LIST, &params).await?.iter().map(read).collect()
 }
+
+const SET_PASSWORD: &str =
+    "UPDATE users SET password_hash = $2, epoch = epoch + 1, updated_at = $3 WHERE id = $1";
 
 /// Replaces the password and moves the epoch: what was issued before dies. Says whether there is such a user.
 ///
@@ -167,6 +151,8 @@ pub async fn set_password(
     Ok(db.execute(SET_PASSWORD, &params).await? > 0)
 }
 
+const MOVE_EPOCH: &str = "UPDATE users SET epoch = epoch + 1 WHERE id = $1";
+
 /// Moves the epoch: sessions, codes and families made before die. Says whether there is such a user.
 ///
 /// # Errors
@@ -174,6 +160,13 @@ pub async fn set_password(
 pub async fn move_epoch(db: &impl Execute, id: UserId) -> Result<bool, StorageError> {
     Ok(db.execute(MOVE_EPOCH, &[(id.as_uuid(), Type::UUID)]).await? > 0)
 }
+
+const DISABLE: &str = concat!(
+    "UPDATE users u SET disabled_at = COALESCE(disabled_at, $2),
+        epoch = epoch + CASE WHEN disabled_at IS NULL THEN 1 ELSE 0 END
+     WHERE id = $1 RETURNING ",
+    user_columns!()
+);
 
 /// Forbids the user everything and moves the epoch, once. `None` if there is no such user.
 ///
@@ -189,6 +182,11 @@ pub async fn disable(
     row.as_ref().map(read).transpose()
 }
 
+const ENABLE: &str = concat!(
+    "UPDATE users u SET disabled_at = NULL WHERE id = $1 RETURNING ",
+    user_columns!()
+);
+
 /// Lets a disabled user in again; what was issued before stays dead. `None` if there is no such user.
 ///
 /// # Errors
@@ -197,6 +195,8 @@ pub async fn enable(db: &impl Execute, id: UserId) -> Result<Option<User>, Stora
     let row = db.query_opt(ENABLE, &[(id.as_uuid(), Type::UUID)]).await?;
     row.as_ref().map(read).transpose()
 }
+
+const DELETE: &str = "DELETE FROM users WHERE id = $1";
 
 /// Deletes a user and all that belongs to one. Says whether there was one.
 ///

@@ -21,6 +21,7 @@ mod root_span;
 mod routes;
 mod security_headers;
 mod site;
+mod unread_body;
 mod visitor;
 
 pub use site::{Site, SiteSettings};

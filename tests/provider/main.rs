@@ -13,6 +13,7 @@ mod client_credentials;
 mod clients;
 mod code_flow;
 mod commands;
+mod connections;
 mod consent;
 mod cookies;
 mod cors;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use actix_web::dev::Server;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::json;
 
+use super::unread_body;
 use crate::flows::health;
 use crate::flows::provider::Provider;
 
@@ -45,7 +47,9 @@ pub fn configure(config: &mut web::ServiceConfig, state: OpsState) {
 pub fn listen(listener: std::net::TcpListener, state: OpsState) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         let state = state.clone();
-        App::new().configure(move |config| configure(config, state))
+        App::new()
+            .wrap(from_fn(unread_body::ends_the_connection))
+            .configure(move |config| configure(config, state))
     });
     Ok(server
         .workers(1)

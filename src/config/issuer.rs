@@ -50,6 +50,9 @@ fn refusal(issuer: &str) -> Option<String> {
     if normal != issuer || url.path().contains("//") {
         return Some(format!("must be spelled as clients will compare it: {normal:?}"));
     }
+    if url.path().contains('%') {
+        return Some("must not have a path that needs percent-encoding".to_owned());
+    }
     if url.scheme() == "http" && !is_loopback(&url) {
         return Some(
             "must start with https:// (http is for localhost only); put a TLS proxy in front".to_owned(),
@@ -89,6 +92,8 @@ mod tests {
             "https://id.example.org:443",
             "https://id.example.org/a/../b",
             "https://id.example.org/a//b",
+            "https://id.example.org/%61",
+            "https://id.example.org/é",
             "http://id.example.org",
             "http://10.0.0.1",
             "http://localhost.example.org",

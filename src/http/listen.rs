@@ -46,6 +46,7 @@ pub fn listen(
     let server = HttpServer::new(move || {
         let ops = ops.clone();
         let mut app = App::new()
+            .wrap(from_fn(routes::in_one_spelling))
             .wrap(from_fn(unread_body::ends_the_connection))
             .wrap(from_fn(security_headers::on_every_answer))
             .wrap(from_fn(root_span::around))

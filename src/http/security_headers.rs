@@ -47,7 +47,8 @@ pub fn page(answer: &mut HttpResponseBuilder, policy: PagePolicy, html: String) 
 }
 
 /// What every answer carries. An address may hold a code, so nobody is ever told where a request comes from
-/// (RFC 9700 §4.2.4).
+/// (RFC 9700 §4.2.4); and what says nothing of caches is for none, since they may keep even a 404 or a 405 that
+/// does not forbid it (RFC 9110 §15.1).
 pub async fn on_every_answer(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -57,6 +58,9 @@ pub async fn on_every_answer(
         .is_some_and(|site| site.secure);
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     let mut set =
         |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");

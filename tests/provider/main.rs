@@ -33,6 +33,7 @@ mod logs;
 mod packaging;
 mod pages;
 mod prompts;
+mod reads;
 mod redirect_uris;
 mod refresh;
 mod refresh_families;

@@ -14,6 +14,7 @@ use super::output::{Deleted, Record, or_dash, serialize_time, serialize_time_opt
 use super::shell::Workplace;
 use super::{CommandError, Shell};
 use crate::domain::ids::UserId;
+use crate::domain::secret::Secret;
 use crate::domain::user::{Profile, User};
 use crate::flows::users::{self, NewAccount, UserName, Users, UsersError};
 use crate::server;
@@ -154,7 +155,7 @@ pub async fn run(shell: &Shell, command: UsersCommand) -> Result<(), CommandErro
                 email_verified,
                 name: &name,
                 profile: &profile,
-                password: &password,
+                password: &Secret::new(password.as_str()),
             };
             create(shell, &account).await
         }

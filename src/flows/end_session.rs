@@ -12,6 +12,7 @@ use super::registry::RegistryError;
 use super::sessions::{self, Present};
 use crate::domain::client::{Client, RegisteredRedirectUri};
 use crate::domain::ids::{ClientId, SessionId};
+use crate::domain::secret::Secret;
 use crate::jose::verify::verify_id_token_hint;
 use crate::storage::StorageError;
 
@@ -19,7 +20,7 @@ use crate::storage::StorageError;
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each is the parameter of its name")]
 pub struct Parameters {
-    pub id_token_hint: Option<String>,
+    pub id_token_hint: Option<Secret>,
     pub client_id: Option<String>,
     pub post_logout_redirect_uri: Option<String>,
     pub state: Option<String>,
@@ -121,8 +122,13 @@ fn hint(
     let Some(text) = &parameters.id_token_hint else {
         return Ok(None);
     };
-    let claims = verify_id_token_hint(&provider.keys().ring, text, &provider.settings.issuer, now)
-        .map_err(|_| EndSessionError::Hint)?;
+    let claims = verify_id_token_hint(
+        &provider.keys().ring,
+        text.expose(),
+        &provider.settings.issuer,
+        now,
+    )
+    .map_err(|_| EndSessionError::Hint)?;
     let client = claims.aud.as_slice().first().cloned().unwrap_or_default();
     let client = ClientId::try_from(client).map_err(|_| EndSessionError::Hint)?;
     if parameters

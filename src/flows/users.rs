@@ -7,6 +7,7 @@ use super::signup::{PasswordFault, new_password};
 use crate::domain::email::{EmailAddress, EmailKey, InvalidEmail};
 use crate::domain::ids::UserId;
 use crate::domain::password::{PasswordHash, PasswordRule};
+use crate::domain::secret::Secret;
 use crate::domain::user::{self, Profile, User};
 use crate::password::{Busy, Hasher, SALT_LENGTH, Strength};
 use crate::random::Random;
@@ -44,7 +45,7 @@ pub struct NewAccount<'a> {
     /// Further standard claims.
     pub profile: &'a Profile,
     /// The password as it was typed.
-    pub password: &'a str,
+    pub password: &'a Secret,
 }
 
 /// Why an account was not made or changed.
@@ -106,7 +107,9 @@ impl Users<'_> {
         if users::find_by_email(self.db, email.key()).await?.is_some() {
             return Err(UsersError::EmailTaken);
         }
-        let hash = self.hash(account.password, email.as_str(), &name).await?;
+        let hash = self
+            .hash(account.password.expose(), email.as_str(), &name)
+            .await?;
         let id = UserId::generate(self.random);
         let new = NewUser {
             id,

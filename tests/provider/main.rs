@@ -39,6 +39,7 @@ mod refresh;
 mod refresh_families;
 mod resource_servers;
 mod revocation;
+mod secrets;
 mod sessions;
 mod signup;
 mod storage;

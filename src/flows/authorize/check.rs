@@ -11,6 +11,7 @@ use super::{Proven, SendBack};
 use crate::domain::authorization::{AuthorizationRequest, RequestedClaims};
 use crate::domain::client::{Client, RegisteredRedirectUri};
 use crate::domain::ids::{ClientId, UserId};
+use crate::domain::secret::Secret;
 use crate::flows::provider::Provider;
 use crate::flows::registry::RegistryError;
 use crate::flows::targets::{self, TargetError};
@@ -39,7 +40,7 @@ pub struct Parameters {
     pub max_age: Option<String>,
     pub login_hint: Option<String>,
     pub ui_locales: Option<String>,
-    pub id_token_hint: Option<String>,
+    pub id_token_hint: Option<Secret>,
     pub claims: Option<String>,
     pub resources: Vec<String>,
     pub request: Option<String>,
@@ -297,7 +298,12 @@ fn id_token_hint_is_ours(
     let Some(hint) = &parameters.id_token_hint else {
         return Ok(None);
     };
-    let claims = verify_id_token_hint(&provider.keys().ring, hint, &provider.settings.issuer, now);
+    let claims = verify_id_token_hint(
+        &provider.keys().ring,
+        hint.expose(),
+        &provider.settings.issuer,
+        now,
+    );
     claims
         .ok()
         .and_then(|claims| claims.sub.parse().ok())

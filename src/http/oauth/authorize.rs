@@ -202,7 +202,7 @@ fn parameters(fields: &Fields) -> Parameters {
         max_age: fields.owned("max_age"),
         login_hint: fields.owned("login_hint"),
         ui_locales: fields.owned("ui_locales"),
-        id_token_hint: fields.owned("id_token_hint"),
+        id_token_hint: fields.secret("id_token_hint"),
         claims: fields.owned("claims"),
         resources: fields.all("resource"),
         request: fields.owned("request"),

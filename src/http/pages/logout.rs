@@ -103,7 +103,7 @@ pub fn logged_out(site: &Site, client: Option<&Client>) -> HttpResponse {
 /// The parameters of a logout, from a query or from the form of the page that asked.
 pub fn parameters(fields: &Fields) -> Parameters {
     Parameters {
-        id_token_hint: fields.owned("id_token_hint"),
+        id_token_hint: fields.secret("id_token_hint"),
         client_id: fields.owned("client_id"),
         post_logout_redirect_uri: fields.owned("post_logout_redirect_uri"),
         state: fields.owned("state"),

@@ -113,6 +113,29 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_has_one_spelling() {
+        let verifier = Ed25519Verifier::new("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").expect("a key");
+        let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        let mut signature = compact::decode(
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+        )
+        .expect("base64url");
+        verifier.verify(message, &signature).expect("the first spelling");
+        // S and S + L are the same scalar (RFC 8032 §5.1.7); the bytes of the order L, lowest first.
+        let mut order = [0_u8; 32];
+        order[..16].copy_from_slice(&27_742_317_777_372_353_535_851_937_790_883_648_493_u128.to_le_bytes());
+        order[31] = 0x10;
+        let mut carry = 0;
+        for (byte, of_order) in signature[32..].iter_mut().zip(order) {
+            let sum = u16::from(*byte) + u16::from(of_order) + carry;
+            *byte = sum.to_le_bytes()[0];
+            carry = sum >> 8;
+        }
+        assert_eq!(carry, 0, "it still fits");
+        assert!(verifier.verify(message, &signature).is_err());
+    }
+
+    #[test]
     fn rfc_7515_appendix_a_2() {
         let key = PublicKey::Rsa {
             n: "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ".into(),

@@ -289,6 +289,35 @@ async fn garbage_is_answered_and_does_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_failure_is_told_without_its_cause() {
+    let app = TestApp::start().await;
+    let spa = app.spa().await;
+    app.user("ada@example.org", json!({})).await;
+    let browser = Browser::new(&app);
+    let page = browser.open(&browser.authorize(&spa, &[])).await;
+    let code = browser.log_in(&page, "ada@example.org").await.callback()["code"].clone();
+    app.sql("ALTER TABLE sessions RENAME COLUMN user_id TO owner_id")
+        .await;
+    app.sql("ALTER TABLE authorization_codes RENAME COLUMN family_id TO relatives")
+        .await;
+    let answer = Api::new(&app).redeem(&spa, &code).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{answer:#?}");
+    assert_eq!(answer.json()["error"], "server_error");
+    let page = browser.get("/account").await;
+    assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_guarded(&page, OWN);
+    let id = page.header("x-request-id").expect("an id");
+    assert!(page.body.contains(id), "{}", page.body);
+    for told in [page.body, answer.body] {
+        for cause in [
+            "sessions", "user_id", "family", "column", "SELECT", "42703", "postgres",
+        ] {
+            assert!(!told.contains(cause), "{cause}: {told}");
+        }
+    }
+}
+
 /// What a connection answers to `head` and the beginning of a body that never ends.
 async fn begin(app: &TestApp, path: &str) -> String {
     let address = app.url.strip_prefix("http://").expect("plain http");

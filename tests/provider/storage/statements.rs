@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use signet::storage::{
     access_tokens, authorization_codes, authorization_requests, client_assertion_jtis, clients, consents,
@@ -61,4 +61,81 @@ fn the_list_above_leaves_no_file_out() {
         unlisted.is_empty(),
         "add these to FILES in this file: {unlisted:?}"
     );
+}
+
+/// Every file below `src` whose path satisfies `wanted`, and its source without the unit tests.
+fn sources(wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders: Vec<PathBuf> = vec![root.clone()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the sources are there") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&root).expect("below the root");
+            let name = name.to_string_lossy().into_owned();
+            if wanted(&name) {
+                let source = std::fs::read_to_string(&path).expect("text");
+                let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+                found.push((name, source.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// The lines of these files that hold one of these words.
+fn lines_with(files: &[(String, String)], words: &[&str]) -> Vec<String> {
+    let lines = files
+        .iter()
+        .flat_map(|(name, source)| source.lines().map(move |line| (name, line.trim())));
+    lines
+        .filter(|(_, line)| !line.starts_with("//") && words.iter().any(|word| line.contains(word)))
+        .map(|(name, line)| format!("{name}: {line}"))
+        .collect()
+}
+
+#[test]
+fn no_statement_is_put_together_at_run_time() {
+    // A statement is a `&'static str` (`Execute::query`), so no text of a peer can become one, unless it is leaked.
+    assert_eq!(
+        lines_with(&sources(|name| name.ends_with(".rs")), &[".leak()", "::leak("]),
+        [""; 0]
+    );
+    // Where statements stand, nothing makes texts.
+    let with_statements = sources(|name| {
+        let file = name
+            .strip_prefix("storage/")
+            .and_then(|name| name.strip_suffix(".rs"));
+        file.is_some_and(|file| file == "grants" || FILES.iter().any(|(known, _)| *known == file))
+    });
+    assert_eq!(with_statements.len(), FILES.len() + 1);
+    let making = [
+        "format!",
+        "push_str",
+        "write!",
+        ".replace(",
+        ".join(",
+        ".concat()",
+        "+ \"",
+    ];
+    assert_eq!(lines_with(&with_statements, &making), [""; 0]);
+    // And elsewhere stands none, nor any way past `Execute`.
+    let elsewhere = sources(|name| !name.starts_with("storage/"));
+    let statements = [
+        "SELECT ",
+        "INSERT INTO",
+        "DELETE FROM",
+        "SET epoch",
+        "tokio_postgres::",
+        "deadpool_postgres::",
+    ];
+    assert_eq!(lines_with(&elsewhere, &statements), [""; 0]);
+    let past = ["batch_execute(", "simple_query(", "query_raw(", "query_typed("];
+    let owners = ["storage/execute.rs", "storage/lease.rs", "storage/migrate.rs"];
+    let others = sources(|name| !owners.contains(&name) && !name.starts_with("storage/embedded"));
+    assert_eq!(lines_with(&others, &past), [""; 0]);
 }

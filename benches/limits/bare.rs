@@ -11,6 +11,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Context;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use bytes::Bytes;
+use chrono::TimeDelta;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use josekit::jwk::KeyPair;
 use josekit::jwk::alg::ed::{EdCurve, EdKeyPair};
@@ -32,16 +33,39 @@ const THREADS: usize = 2;
 /// The connections of the pool: as many as Signet has by default.
 const POOL: usize = 16;
 
-/// The one statement of a refresh: the family moves on if the serial is its head. What pgbench runs too.
+/// The one statement of a refresh: the rule of refresh tokens on the same tables, said as plainly as it can be.
+/// What pgbench runs too. $1 family, $2 client, $3 serial, $4 now, $5 key version, $6 and $7 where the windows for
+/// retry and recovery begin, $8 the new idle expiry.
 pub const REFRESH: &str = "WITH f AS (
-    UPDATE bare_families SET head = head + 1, prev = head, advanced_at = $3
-    WHERE id = $1 AND head = $2 AND expires_at > $3 RETURNING user_id, head)
-SELECT f.head, u.id, u.email FROM f JOIN users u ON u.id = f.user_id WHERE u.disabled_at IS NULL";
+    UPDATE token_families t SET (head, head_kv, prev, prev_at, advanced_at, prev2, prev2_at, idle_expires_at,
+            ended_at, ended_reason) = (SELECT
+        CASE WHEN v IN ('advance', 'branch') THEN t.head + 1 ELSE t.head END,
+        CASE WHEN v IN ('advance', 'branch') THEN $5 ELSE t.head_kv END,
+        CASE v WHEN 'advance' THEN t.head ELSE t.prev END,
+        CASE WHEN v IN ('advance', 'branch') THEN GREATEST($4, t.prev_at) ELSE t.prev_at END,
+        CASE v WHEN 'advance' THEN $4 ELSE t.advanced_at END,
+        CASE v WHEN 'advance' THEN t.prev ELSE t.prev2 END,
+        CASE v WHEN 'advance' THEN t.prev_at ELSE t.prev2_at END,
+        CASE WHEN v IN ('advance', 'same') THEN GREATEST($8, t.idle_expires_at) ELSE t.idle_expires_at END,
+        CASE v WHEN 'theft' THEN $4 END, CASE v WHEN 'theft' THEN 'theft' END
+      FROM (SELECT CASE
+        WHEN $3 = t.head AND NOT t.rotates THEN 'same' WHEN $3 = t.head THEN 'advance'
+        WHEN $3 > t.head THEN 'ahead'
+        WHEN $3 = t.prev AND t.prev_at > $6 OR $3 = t.prev2 AND t.prev2_at > $6 THEN 'retry'
+        WHEN $3 = t.prev AND t.advanced_at > $7 THEN 'branch' ELSE 'theft' END) d(v))
+    FROM users u, sessions s, clients c
+    WHERE t.id = $1 AND t.client_id = $2 AND t.jkt IS NULL AND t.ended_at IS NULL AND t.expires_at > $4
+        AND t.idle_expires_at > $4 AND u.id = t.user_id AND u.epoch = t.epoch AND u.disabled_at IS NULL
+        AND c.id = t.client_id AND c.disabled_at IS NULL AND s.id = t.session_id
+        AND (t.offline OR s.ended_at IS NULL)
+    RETURNING t.id, t.session_id, t.head, t.head_kv, t.ended_reason, u.id AS user_id),
+k AS (UPDATE sessions SET ended_at = $4 WHERE ended_at IS NULL
+    AND id IN (SELECT session_id FROM f WHERE ended_reason = 'theft')),
+e AS (INSERT INTO events SELECT $4, 'refresh_theft', id FROM f WHERE ended_reason = 'theft')
+SELECT head, head_kv, ended_reason, user_id FROM f";
 
-/// The families of [`REFRESH`], with the room on each page that heap-only updates need.
-pub const TABLE: &str = "CREATE TABLE bare_families (
-    id uuid PRIMARY KEY, user_id uuid NOT NULL, head bigint NOT NULL, prev bigint, advanced_at timestamptz,
-    expires_at timestamptz NOT NULL) WITH (fillfactor = 50)";
+/// How the families of the limits are called: those of `bare`, and those of pgbench.
+pub const FAMILIES: [&str; 2] = ["00000000-0000-4000-8000-", "10000000-0000-4000-8000-"];
 
 const FIND_USER: &str = "SELECT id, email, email_verified, name FROM users WHERE id = $1";
 
@@ -183,10 +207,24 @@ async fn refresh(bare: &Bare, form: &TokenForm) -> anyhow::Result<HttpResponse> 
     let connection = bare.pool.get().await?;
     let statement = connection.prepare_cached(REFRESH).await?;
     let now = SystemClock.now();
+    let (retried_since, lost_since) = (now - TimeDelta::seconds(30), now - TimeDelta::hours(24));
+    let idle_expires_at = now + TimeDelta::days(14);
     let row = connection
-        .query_one(&statement, &[&family, &serial, &now])
+        .query_one(
+            &statement,
+            &[
+                &family,
+                &form.client_id,
+                &serial,
+                &now,
+                &1_i32,
+                &retried_since,
+                &lost_since,
+                &idle_expires_at,
+            ],
+        )
         .await?;
-    let (head, user): (i64, Uuid) = (row.get(0), row.get(1));
+    let (head, user): (i64, Uuid) = (row.get("head"), row.get("user_id"));
     let scope = "openid profile email";
     let signed = bare.sign(&user.to_string(), &form.client_id, scope)?;
     Ok(HttpResponse::Ok()

@@ -316,15 +316,26 @@ async fn insert_users(postgres: &Postgres) -> anyhow::Result<Vec<(String, String
             &[&hash.as_str()],
         )
         .await?;
-    client.batch_execute(bare::TABLE).await?;
-    client
-        .batch_execute(
-            "INSERT INTO bare_families (id, user_id, head, expires_at)
-             SELECT (kind || '0000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid,
-                 (SELECT id FROM users WHERE email = 'user' || n + 1 || '@example.org'), 1, now() + '90 days'
-             FROM generate_series(0, 1) kind, generate_series(0, 31) n",
-        )
-        .await?;
+    for prefix in bare::FAMILIES {
+        client
+            .execute(
+                "WITH made AS (
+                    SELECT ($1 || lpad(n::text, 12, '0'))::uuid AS id,
+                        (SELECT id FROM users WHERE email = 'user' || n + 1 || '@example.org') AS user_id
+                    FROM generate_series(0, 31) n),
+                s AS (
+                    INSERT INTO sessions (id, user_id, epoch, auth_time, acr, amr, created_at, last_used_at,
+                        idle_expires_at, expires_at)
+                    SELECT id, user_id, 0, now(), '1', '{pwd}', now(), now(), now() + '7 days', now() + '30 days'
+                    FROM made)
+                INSERT INTO token_families (id, user_id, client_id, session_id, epoch, scopes, resources, auth_time,
+                    acr, amr, rotates, offline, head, head_kv, created_at, expires_at, idle_expires_at)
+                SELECT id, user_id, $2, id, 0, '{openid,profile,email}', '{}', now(), '1', '{pwd}', true, false, 1,
+                    1, now(), now() + '90 days', now() + '14 days' FROM made",
+                &[&prefix, &SPA],
+            )
+            .await?;
+    }
     client.batch_execute("VACUUM (ANALYZE)").await?;
     let rows = client
         .query(

@@ -75,10 +75,13 @@ impl Latencies {
     }
 }
 
+/// Walks that have stopped, and how long their steps took.
+type Walked<W> = (Vec<W>, Latencies);
+
 /// Load that is going on.
 pub struct Load<W> {
     phase: Arc<AtomicU8>,
-    threads: Vec<JoinHandle<anyhow::Result<(Vec<W>, Latencies)>>>,
+    threads: Vec<JoinHandle<anyhow::Result<Walked<W>>>>,
 }
 
 impl<W: Walk> Load<W> {
@@ -106,7 +109,7 @@ impl<W: Walk> Load<W> {
     }
 
     /// Ends the load: what was asked is still answered, and the walks can go on another time.
-    pub fn stop(self) -> anyhow::Result<(Vec<W>, Latencies)> {
+    pub fn stop(self) -> anyhow::Result<Walked<W>> {
         self.phase.store(STOP, Ordering::SeqCst);
         let (mut walks, mut latencies) = (Vec::new(), Latencies::default());
         for thread in self.threads {
@@ -123,7 +126,7 @@ fn run<W: Walk>(
     walks: Vec<W>,
     pause: Duration,
     phase: &Arc<AtomicU8>,
-) -> anyhow::Result<(Vec<W>, Latencies)> {
+) -> anyhow::Result<Walked<W>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

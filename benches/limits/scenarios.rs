@@ -69,20 +69,32 @@ pub async fn refresh(bench: &mut Bench) -> anyhow::Result<()> {
     });
     let theirs = (0..CONNECTIONS).map(|number| Refresh {
         client: SPA.to_owned(),
-        token: format!("00000000-0000-4000-8000-{number:012}.1"),
+        token: format!("{}{number:012}.1", bare::FAMILIES[0]),
     });
     let both = bench.compare(ours.collect(), theirs.collect()).await?;
     bench.figures_of("refresh", &both, Bound::at_least(0.6, 0.8), Bound::REPORTED);
     let (us, them) = &both;
     let database = (us.database_cpu(), Some(them.database_cpu()));
     bench.figure("refresh", "database CPU s / 1,000", database, Bound::at_most(1.5));
-    let script = bare::REFRESH
-        .replace(
-            "$1",
-            "('10000000-0000-4000-8000-' || lpad(:client_id::text, 12, '0'))::uuid",
-        )
-        .replace("$2", ":serial")
-        .replace("$3", "now()");
+    let family = format!(
+        "('{}' || lpad(:client_id::text, 12, '0'))::uuid",
+        bare::FAMILIES[1]
+    );
+    let client = format!("'{SPA}'");
+    let script = [
+        ("$1", &*family),
+        ("$2", &*client),
+        ("$3", ":serial"),
+        ("$4", "now()"),
+        ("$5", "1"),
+        ("$6", "now() - interval '30 s'"),
+        ("$7", "now() - interval '24 h'"),
+        ("$8", "now() + interval '14 days'"),
+    ]
+    .iter()
+    .fold(bare::REFRESH.to_owned(), |script, (parameter, value)| {
+        script.replace(parameter, value)
+    });
     let path = bench.directory.join("refresh.pgbench");
     fs::write(&path, format!("{script};\n\\set serial :serial + 1\n"))?;
     match bench.postgres.pgbench(&path, CONNECTIONS, bench.length)? {

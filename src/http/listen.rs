@@ -10,7 +10,7 @@ use actix_web::{App, HttpServer, web};
 use super::dev::{self, DevSite};
 use super::ops::{self, OpsState};
 use super::site::Site;
-use super::{request_metrics, root_span, routes, security_headers, unread_body};
+use super::{request_metrics, root_span, routes, security_headers};
 
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
@@ -46,8 +46,6 @@ pub fn listen(
     let server = HttpServer::new(move || {
         let ops = ops.clone();
         let mut app = App::new()
-            .wrap(from_fn(routes::in_one_spelling))
-            .wrap(from_fn(unread_body::ends_the_connection))
             .wrap(from_fn(security_headers::on_every_answer))
             .wrap(from_fn(root_span::around))
             .configure(|config| routes::configure(config, &site))

@@ -1,5 +1,6 @@
 //! What HTTP says. Knows neither SQL nor keys.
 
+mod admission;
 pub mod body;
 mod client_address;
 mod cookie_names;
@@ -21,7 +22,6 @@ mod root_span;
 mod routes;
 mod security_headers;
 mod site;
-mod unread_body;
 mod visitor;
 
 pub use site::{Site, SiteSettings};

@@ -1,10 +1,8 @@
 //! The table of addresses. All stand below the path of the issuer, if it has one; the metadata also in the form
 //! with that path behind (RFC 8414 §3.1).
 
-use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::middleware::{Next, from_fn};
-use actix_web::{Error, HttpRequest, HttpResponse, Resource, Route, guard, web};
+use actix_web::middleware::from_fn;
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 
 use super::body::MAX_BODY;
 use super::oauth::authorize;
@@ -85,23 +83,6 @@ fn read() -> Route {
 
 async fn home(site: web::Data<Site>) -> HttpResponse {
     see_other(&site.path("/account"))
-}
-
-/// No address of ours needs percent-encoding, and the router would decode it: a second spelling of an address is
-/// one that rules in front of us do not know.
-pub async fn in_one_spelling<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    if !request.uri().path().contains('%') {
-        return Ok(next.call(request).await?.map_into_left_body());
-    }
-    let (request, _) = request.into_parts();
-    let answer = match request.app_data::<web::Data<Site>>() {
-        Some(site) => error::not_found(site, &request),
-        None => HttpResponse::NotFound().finish(),
-    };
-    Ok(ServiceResponse::new(request, answer).map_into_right_body())
 }
 
 /// Whatever no route knows.

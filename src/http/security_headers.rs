@@ -9,6 +9,7 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, HttpResponseBuilder, web};
 
+use super::admission;
 use super::site::Site;
 
 /// Where the forms of a page may lead. Browsers apply `form-action` to the whole chain of redirects, so a page
@@ -51,12 +52,12 @@ pub fn page(answer: &mut HttpResponseBuilder, policy: PagePolicy, html: String) 
 /// does not forbid it (RFC 9110 §15.1).
 pub async fn on_every_answer(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let secure = request
         .app_data::<web::Data<Site>>()
         .is_some_and(|site| site.secure);
-    let mut response = next.call(request).await?;
+    let mut response = admission::admit(request, next).await?;
     let headers = response.headers_mut();
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -10,7 +10,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::json;
 
-use super::unread_body;
+use super::admission;
 use crate::flows::health;
 use crate::flows::provider::Provider;
 
@@ -48,7 +48,7 @@ pub fn listen(listener: std::net::TcpListener, state: OpsState) -> std::io::Resu
     let server = HttpServer::new(move || {
         let state = state.clone();
         App::new()
-            .wrap(from_fn(unread_body::ends_the_connection))
+            .wrap(from_fn(admission::admit))
             .configure(move |config| configure(config, state))
     });
     Ok(server

@@ -20,6 +20,7 @@ mod cors;
 mod crash;
 mod csrf;
 mod discovery;
+mod documents;
 mod eligibility;
 mod growth;
 mod introspection;

@@ -232,9 +232,9 @@ pub async fn redeem(
     })
 }
 
-const DELETE_ISSUED_BEFORE: &str = "DELETE FROM authorization_codes WHERE code_hash IN (
+const DELETE_ISSUED_BEFORE: &str = "DELETE FROM authorization_codes WHERE code_hash = ANY (ARRAY(
     SELECT code_hash FROM authorization_codes
-    WHERE redeemed_at IS NULL AND ($1::timestamptz IS NULL OR created_at < $1) LIMIT $2 FOR UPDATE SKIP LOCKED)";
+    WHERE redeemed_at IS NULL AND ($1::timestamptz IS NULL OR created_at < $1) LIMIT $2 FOR UPDATE SKIP LOCKED))";
 
 /// Deletes at most `limit` codes that nobody redeemed, those made before `before` or all, and says how many that
 /// were. Redeemed ones stay, as what notices a replay.

@@ -254,11 +254,12 @@ pub async fn end_others(
     db.execute(END_OTHERS, &params).await
 }
 
+// An array, and not a join: the planner, who knows no LIMIT yet, would read the whole table for every batch.
 const END_ISSUED_BEFORE: &str = "WITH batch AS (
     SELECT id, created_at FROM sessions WHERE id > $1 ORDER BY id LIMIT $2),
 ended AS (
-    UPDATE sessions s SET ended_at = $3, ended_reason = 'revoked' FROM batch b
-    WHERE s.id = b.id AND s.ended_at IS NULL AND ($4::timestamptz IS NULL OR b.created_at < $4) RETURNING s.id)
+    UPDATE sessions SET ended_at = $3, ended_reason = 'revoked' WHERE ended_at IS NULL AND id = ANY (ARRAY(
+        SELECT id FROM batch WHERE $4::timestamptz IS NULL OR created_at < $4)) RETURNING id)
 SELECT (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last, (SELECT count(*) FROM ended) AS ended";
 
 /// Looks at the next `limit` sessions after the id `after` and ends those begun before `before`, or all. Answers

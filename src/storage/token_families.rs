@@ -317,11 +317,12 @@ pub async fn end_of_user(
     db.execute(END_OF_USER, &params).await
 }
 
+// An array, and not a join: the planner, who knows no LIMIT yet, would read the whole table for every batch.
 const END_ISSUED_BEFORE: &str = "WITH batch AS (
     SELECT id, created_at FROM token_families WHERE id > $1 ORDER BY id LIMIT $2),
 ended AS (
-    UPDATE token_families g SET ended_at = $3, ended_reason = $5 FROM batch b
-    WHERE g.id = b.id AND g.ended_at IS NULL AND ($4::timestamptz IS NULL OR b.created_at < $4) RETURNING g.id)
+    UPDATE token_families SET ended_at = $3, ended_reason = $5 WHERE ended_at IS NULL AND id = ANY (ARRAY(
+        SELECT id FROM batch WHERE $4::timestamptz IS NULL OR created_at < $4)) RETURNING id)
 SELECT (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last, (SELECT count(*) FROM ended) AS ended";
 
 /// Looks at the next `limit` families after the id `after` and ends those made before `before`, or all, the

@@ -4,29 +4,12 @@ use chrono::{DateTime, Utc};
 
 use super::authorize::{AuthorizationResponse, Proven, SendBack};
 use super::provider::Provider;
-use super::registry::RegistryError;
 use super::sessions::Present;
 use crate::domain::consent::Consent;
 use crate::domain::ids::AuthorizationRequestId;
-use crate::domain::resource::Resource;
 use crate::domain::secret::TokenHash;
 use crate::oauth::error_code::ErrorCode;
 use crate::storage::{self, StorageError};
-
-/// What the user is asked, beside the scopes of the request.
-///
-/// # Errors
-/// When the resources are not known at present.
-pub fn resources(
-    provider: &Provider,
-    proven: &Proven,
-) -> Result<Vec<std::sync::Arc<Resource>>, RegistryError> {
-    let mut resources = Vec::with_capacity(proven.request.resources.len());
-    for identifier in &proven.request.resources {
-        resources.extend(provider.registry.resource(identifier)?);
-    }
-    Ok(resources)
-}
 
 /// Remembers that the user lets the client have all that the request asks for.
 ///

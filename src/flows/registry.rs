@@ -99,6 +99,15 @@ impl Registry {
         Ok(self.snapshot.load().resources.get(identifier).cloned())
     }
 
+    /// Those of `identifiers` that are registered.
+    ///
+    /// # Errors
+    /// When the snapshot is too old to be believed.
+    pub fn resources(&self, identifiers: &[String]) -> Result<Vec<Arc<Resource>>, RegistryError> {
+        let known = identifiers.iter().map(|identifier| self.resource(identifier));
+        known.filter_map(Result::transpose).collect()
+    }
+
     /// The revision of the snapshot: what was made of it is still right while this is the same.
     pub fn revision(&self) -> i64 {
         self.snapshot.load().revision

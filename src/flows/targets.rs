@@ -48,10 +48,7 @@ pub fn scope_for(
     if resources.is_empty() {
         return Ok(scope.clone());
     }
-    let mut known = Vec::with_capacity(resources.len());
-    for resource in resources {
-        known.extend(provider.registry.resource(resource)?);
-    }
+    let known = provider.registry.resources(resources)?;
     Ok(scope.filtered(|token| {
         IDENTITY_SCOPES.contains(&token) || known.iter().any(|resource| resource.scopes.contains(token))
     }))

@@ -27,7 +27,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         Err(answer) => return answer,
     };
     let proven = &pending.resumed.proven;
-    let resources = match consent::resources(&site.provider, proven) {
+    let resources = match site.provider.registry.resources(&proven.request.resources) {
         Ok(resources) => resources,
         Err(error) => return error::failure_page(&site, &request, &error),
     };

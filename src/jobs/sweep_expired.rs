@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::pause;
-use crate::flows::provider::Provider;
+use crate::flows::provider::{Provider, Settings};
 use crate::random::Random;
 use crate::storage::{
     Db, StorageError, access_tokens, authorization_codes, authorization_requests, client_assertion_jtis,
@@ -71,11 +71,14 @@ impl Kind {
         }
     }
 
-    /// How much longer than its expiry a row is kept. `token_life` is that of the longest-lived access token:
-    /// without its family or session it would be dead too early.
-    fn kept(self, token_life: TimeDelta, clock_skew: TimeDelta) -> TimeDelta {
+    /// How much longer than its expiry a row is kept. Without its family or session an access token would be dead
+    /// too early. A session outlives its families, which may begin until its end: were it looked at before they
+    /// are gone, every round would look at all such sessions in vain.
+    fn kept(self, settings: &Settings, clock_skew: TimeDelta) -> TimeDelta {
+        let token_life = settings.longest_lifetime();
         match self {
-            Self::TokenFamilies | Self::Sessions => token_life + clock_skew,
+            Self::TokenFamilies => token_life + clock_skew,
+            Self::Sessions => settings.refresh.ttl + token_life + clock_skew,
             Self::LoginAttempts => LOGIN_ATTEMPTS_KEPT,
             Self::Events => EVENTS_KEPT,
             _ => clock_skew,
@@ -109,10 +112,9 @@ pub(super) async fn run(provider: Arc<Provider>, clock_skew: TimeDelta, stop: Ca
 
 /// Sweeps all kinds once. What has expired is kept for `clock_skew` more, for nodes whose clock is behind.
 pub async fn round(provider: &Provider, clock_skew: TimeDelta, stop: &CancellationToken) {
-    let token_life = provider.settings.longest_lifetime();
     let db = provider.db.with_limit(LIMIT);
     for kind in Kind::ALL {
-        let before = provider.now() - kind.kept(token_life, clock_skew);
+        let before = provider.now() - kind.kept(&provider.settings, clock_skew);
         match sweep(kind, &db, before, stop).await {
             Ok(0) => {}
             Ok(deleted) => {

@@ -165,6 +165,8 @@ pub struct Login<'a> {
     pub new_hash: Option<&'a PasswordHash>,
 }
 
+// The expiry of a known browser stands in an index: it moves once a day, so that the others of a day's logins
+// stay heap-only.
 const COMPLETE: &str = "WITH u AS (
     UPDATE users SET last_login_at = $4, password_hash = COALESCE($15, password_hash)
     WHERE id = $2 AND epoch = $3 AND disabled_at IS NULL RETURNING id),
@@ -178,7 +180,8 @@ replaced AS (UPDATE sessions SET ended_at = $4, ended_reason = 'replaced'
     WHERE id = $11 AND ended_at IS NULL AND EXISTS (SELECT FROM s)),
 a AS (UPDATE login_attempts SET attempts = GREATEST(attempts - 1, 0)
     WHERE account_mac = $12 AND $13::bytea IS NULL AND EXISTS (SELECT FROM s)),
-d AS (UPDATE devices SET failures = 0, window_started_at = NULL, expires_at = $16
+d AS (UPDATE devices SET failures = 0, window_started_at = NULL,
+        expires_at = CASE WHEN expires_at + interval '1 day' < $16 THEN $16 ELSE expires_at END
     WHERE token_hash = $13 AND EXISTS (SELECT FROM s)),
 n AS (INSERT INTO devices (token_hash, user_id, epoch, created_at, expires_at)
     SELECT $14, $2, $3, $4, $16 FROM s WHERE $14::bytea IS NOT NULL)

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use futures_util::future::try_join_all;
+use sha2::{Digest, Sha256};
 use signet::clock::{Clock, SystemClock};
 use signet::domain::browser_session::BrowserSession;
 use signet::domain::email::{EmailAddress, EmailKey};
 use signet::domain::ids::{ClientId, FamilyId, SessionId};
 use signet::domain::refresh_token::RefreshPolicy;
-use signet::domain::secret::{PlainToken, TokenKind};
+use signet::domain::secret::{PlainToken, TokenHash, TokenKind};
 use signet::random::SystemRandom;
 use signet::storage::database_url::DatabaseUrl;
 use signet::storage::logins::{self, Attempt, Login};
@@ -57,14 +58,14 @@ INSERT INTO login_attempts (account_mac, attempts, window_started_at)
     SELECT sha256(email::bytea), 0, now() FROM users;";
 
 /// The active ones, drawn from all.
-const ACTIVE: &str = "SELECT g.id, u.email FROM token_families g JOIN users u ON u.id = g.user_id
+const ACTIVE: &str = "SELECT g.id, u.email, u.id FROM token_families g JOIN users u ON u.id = g.user_id
 ORDER BY md5(g.id::text) LIMIT 1000";
 
 struct Side {
     db: Db,
     client: ClientId,
     families: Vec<Mutex<(FamilyId, i64)>>,
-    emails: Vec<EmailKey>,
+    browsers: Vec<(EmailKey, TokenHash)>,
 }
 
 pub async fn growth(bench: &mut Bench, rows: i64) -> anyhow::Result<()> {
@@ -109,8 +110,6 @@ impl Side {
         client
             .batch_execute(&FILL.replace("$ROWS", &rows.to_string()))
             .await?;
-        client.batch_execute("VACUUM (FREEZE, ANALYZE)").await?;
-        client.batch_execute("CHECKPOINT").await?;
         let active = client.query(ACTIVE, &[]).await?;
         let mut side = Self {
             db: pool::open(&PoolSettings {
@@ -120,13 +119,22 @@ impl Side {
             })?,
             client: CLIENT.parse()?,
             families: Vec::new(),
-            emails: Vec::new(),
+            browsers: Vec::new(),
         };
+        let update = client
+            .prepare("UPDATE devices SET token_hash = $1 WHERE user_id = $2")
+            .await?;
         for row in &active {
-            side.families
-                .push(Mutex::new((FamilyId::from(row.get::<_, uuid::Uuid>(0)), 1)));
-            side.emails.push(EmailAddress::parse(row.get(1))?.key().clone());
+            let family = FamilyId::from(row.get::<_, uuid::Uuid>(0));
+            side.families.push(Mutex::new((family, 1)));
+            let device = PlainToken::generate(TokenKind::Device, &SystemRandom).hash();
+            let user: uuid::Uuid = row.get(2);
+            client.execute(&update, &[&&device.as_bytes()[..], &user]).await?;
+            let email = EmailAddress::parse(row.get(1))?;
+            side.browsers.push((email.key().clone(), device));
         }
+        client.batch_execute("VACUUM (FREEZE, ANALYZE)").await?;
+        client.batch_execute("CHECKPOINT").await?;
         eprintln!("  {rows} rows in {:.0} s", began.elapsed().as_secs_f64());
         Ok(side)
     }
@@ -192,15 +200,15 @@ impl Side {
         Ok(())
     }
 
-    /// A login from a browser that nobody knows yet.
+    /// A login from the user's own browser, as most are.
     async fn login(&self, number: usize) -> anyhow::Result<()> {
         let now = SystemClock.now();
-        let email = &self.emails[number];
-        let account = sha2::Digest::finalize(<sha2::Sha256 as sha2::Digest>::new_with_prefix(email.as_str()));
+        let (email, device) = &self.browsers[number];
+        let account = Sha256::digest(email.as_str());
         let attempt = Attempt {
             email: Some(email),
             account: &account,
-            device: None,
+            device: Some(*device),
             window_floor: now - TimeDelta::minutes(15),
             device_failures: 5,
         };
@@ -227,7 +235,7 @@ impl Side {
             replaces: None,
             account: &account,
             bucket: reserved.bucket,
-            new_device: Some(PlainToken::generate(TokenKind::Device, &SystemRandom).hash()),
+            new_device: None,
             device_expires_at: now + TimeDelta::days(180),
             new_hash: None,
         };

@@ -138,6 +138,9 @@ impl Bench {
                 bare_token: answer.member("access_token")?.to_owned(),
             });
         }
+        // What the planner knows is what is there.
+        let client = postgres.connect("signet").await?;
+        client.batch_execute("VACUUM (ANALYZE)").await?;
         Ok(Self {
             length,
             directory,
@@ -290,7 +293,8 @@ fn register_clients(installation: &Installation) -> anyhow::Result<(String, Stri
     Ok(("bench-api".to_owned(), secret.to_owned()))
 }
 
-/// Makes the users, who all have one password, and the families of the limits. Returns addresses and ids.
+/// Makes the users, who all have one password, and the families of the limits: more than are used, since tables of
+/// a few rows are read whole. Returns addresses and ids.
 async fn insert_users(postgres: &Postgres) -> anyhow::Result<Vec<(String, String)>> {
     let hasher = Hasher::start(&HasherSettings {
         params: HashParams {
@@ -312,7 +316,7 @@ async fn insert_users(postgres: &Postgres) -> anyhow::Result<Vec<(String, String
             "INSERT INTO users (id, email, email_key, email_verified, name, password_hash, created_at, updated_at)
              SELECT gen_random_uuid(), 'user' || n || '@example.org', 'user' || n || '@example.org', true,
                  'Ada Lovelace', $1, now(), now()
-             FROM generate_series(1, 200) n",
+             FROM generate_series(1, 5000) n",
             &[&hash.as_str()],
         )
         .await?;
@@ -322,7 +326,7 @@ async fn insert_users(postgres: &Postgres) -> anyhow::Result<Vec<(String, String
                 "WITH made AS (
                     SELECT ($1 || lpad(n::text, 12, '0'))::uuid AS id,
                         (SELECT id FROM users WHERE email = 'user' || n + 1 || '@example.org') AS user_id
-                    FROM generate_series(0, 31) n),
+                    FROM generate_series(0, 4999) n),
                 s AS (
                     INSERT INTO sessions (id, user_id, epoch, auth_time, acr, amr, created_at, last_used_at,
                         idle_expires_at, expires_at)
@@ -336,7 +340,6 @@ async fn insert_users(postgres: &Postgres) -> anyhow::Result<Vec<(String, String
             )
             .await?;
     }
-    client.batch_execute("VACUUM (ANALYZE)").await?;
     let rows = client
         .query(
             "SELECT email, id::text FROM users ORDER BY created_at, email",

@@ -10,7 +10,7 @@ use super::load::{CONNECTIONS, Latencies, Load};
 use super::process;
 use super::servers::Server;
 use super::table::{Better, Bound};
-use super::walks::{AUTHORIZE, REDEEM, Refresh, SERVED, SHED, Same, Storm};
+use super::walks::{AUTHORIZE, REDEEM, Refresh, SCOPE, SERVED, SHED, Same, Storm};
 
 /// How many log in at once in the storm.
 const STORM: usize = 200;
@@ -62,20 +62,33 @@ pub async fn client_credentials(bench: &mut Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The access token alone, which is the one JWT of the limit; and as most clients do it, with an ID token.
 pub async fn refresh(bench: &mut Bench) -> anyhow::Result<()> {
+    const ALONE: &str = "profile email";
     let ours = bench.users.iter().map(|user| Refresh {
         client: SPA.to_owned(),
         token: user.refresh_token.clone(),
+        scope: SCOPE,
     });
     let theirs = (0..CONNECTIONS).map(|number| Refresh {
         client: SPA.to_owned(),
         token: format!("{}{number:012}.1", bare::FAMILIES[0]),
+        scope: ALONE,
+    });
+    let (ours, with_id_token) = bench
+        .measure(bench.signet()?, ours.collect(), bench.length / 2)
+        .await?;
+    let ours = ours.into_iter().map(|family| Refresh {
+        scope: ALONE,
+        ..family
     });
     let both = bench.compare(ours.collect(), theirs.collect()).await?;
     bench.figures_of("refresh", &both, Bound::at_least(0.6, 0.8), Bound::REPORTED);
     let (us, them) = &both;
     let database = (us.database_cpu(), Some(them.database_cpu()));
     bench.figure("refresh", "database CPU s / 1,000", database, Bound::at_most(1.5));
+    let two = (with_id_token.rate(), Some(them.rate()));
+    bench.figure("refresh", "requests/s, with ID tokens", two, Bound::REPORTED);
     let family = format!(
         "('{}' || lpad(:client_id::text, 12, '0'))::uuid",
         bare::FAMILIES[1]

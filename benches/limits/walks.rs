@@ -55,6 +55,8 @@ impl Walk for Storm {
 pub struct Refresh {
     pub client: String,
     pub token: String,
+    /// What of the grant the access token is for: with `openid` an ID token comes with it.
+    pub scope: &'static str,
 }
 
 impl Walk for Refresh {
@@ -63,6 +65,7 @@ impl Walk for Refresh {
             ("grant_type", "refresh_token"),
             ("client_id", &*self.client),
             ("refresh_token", &*self.token),
+            ("scope", self.scope),
         ];
         let request = http::post("/oauth2/token", &[], &fields);
         let answer = connection.exchange(&request).await?.expect(200)?;

@@ -5,6 +5,7 @@
 //! order the two would wait for each other.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::grants::{grant_columns, inconsistent, session_stands_sql};
@@ -104,15 +105,11 @@ macro_rules! family_lives_sql {
     };
 }
 
-// $1 family, $2 client, $3 serial, $4 now, $5 MAC key version, $6 now - W, $7 now - R, $8 now + idle TTL.
-//
-// The UPDATE matches in every live case, those that change nothing too: it waits for whoever has the row, and
-// then decides on what they left. A guarded UPDATE beside a SELECT would show losers the old row. last_outcome
-// carries the verdict to RETURNING, which sees new values alone.
-const ROTATE: &str = concat!(
-    "WITH f AS (
-    UPDATE token_families g SET (last_outcome, head, head_kv, prev, prev_at, advanced_at, prev2, prev2_at, \
-        idle_expires_at, ended_at, ended_reason) = (SELECT v,
+/// What becomes of the columns of the family `g`, in the order of `rotated_columns_sql!`, by the table of
+/// `domain::refresh_token`: $3 serial, $4 now, $5 MAC key version, $6 now - W, $7 now - R, $8 now + idle TTL.
+macro_rules! rotated_sql {
+    () => {
+        "v,
             CASE WHEN v IN ('advanced', 'branched') THEN g.head + 1 ELSE g.head END,
             CASE WHEN v IN ('advanced', 'branched') THEN $5 ELSE g.head_kv END,
             CASE v WHEN 'advanced' THEN g.head ELSE g.prev END,
@@ -120,16 +117,58 @@ const ROTATE: &str = concat!(
             CASE v WHEN 'advanced' THEN $4 ELSE g.advanced_at END,
             CASE v WHEN 'advanced' THEN g.prev ELSE g.prev2 END,
             CASE v WHEN 'advanced' THEN g.prev_at ELSE g.prev2_at END,
-            CASE WHEN v IN ('advanced', 'same') THEN GREATEST($8, g.idle_expires_at) ELSE g.idle_expires_at END,
-            CASE v WHEN 'theft' THEN $4 END,
-            CASE v WHEN 'theft' THEN 'theft' END
-        FROM (SELECT CASE
+            CASE WHEN v IN ('advanced', 'same') THEN GREATEST($8, g.idle_expires_at) ELSE g.idle_expires_at END"
+    };
+}
+
+macro_rules! rotated_columns_sql {
+    () => {
+        "last_outcome, head, head_kv, prev, prev_at, advanced_at, prev2, prev2_at, idle_expires_at"
+    };
+}
+
+macro_rules! verdict_sql {
+    () => {
+        "(SELECT CASE
             WHEN $3 = g.head AND NOT g.rotates THEN 'same'
             WHEN $3 = g.head THEN 'advanced'
             WHEN $3 > g.head THEN 'ahead'
             WHEN $3 = g.prev AND g.prev_at > $6 OR $3 = g.prev2 AND g.prev2_at > $6 THEN 'retried'
             WHEN $3 = g.prev AND g.advanced_at > $7 THEN 'branched'
-            ELSE 'theft' END) d(v))
+            ELSE 'theft' END) d(v)"
+    };
+}
+
+// The UPDATE matches in every live case, those that change nothing too: it waits for whoever has the row, and
+// then decides on what they left. A guarded UPDATE beside a SELECT would show losers the old row. last_outcome
+// carries the verdict to RETURNING, which sees new values alone.
+const ROTATE: &str = concat!(
+    "UPDATE token_families g SET (",
+    rotated_columns_sql!(),
+    ") = (SELECT ",
+    rotated_sql!(),
+    " FROM ",
+    verdict_sql!(),
+    ") FROM ",
+    behind_family_sql!(),
+    " WHERE ",
+    family_lives_sql!(),
+    " RETURNING g.id AS family_id, g.last_outcome, g.head, g.head_kv, g.offline, NULL::text AS nonce, ",
+    grant_columns!()
+);
+
+// The same, and the end of everything if it is still a theft: in ROTATE its two further tables would cost every
+// refresh a quarter of its time.
+const END_THEFT: &str = concat!(
+    "WITH f AS (
+    UPDATE token_families g SET (",
+    rotated_columns_sql!(),
+    ", ended_at, ended_reason) = (SELECT ",
+    rotated_sql!(),
+    ", CASE v WHEN 'theft' THEN $4 END, CASE v WHEN 'theft' THEN 'theft' END
+        FROM ",
+    verdict_sql!(),
+    ")
     FROM ",
     behind_family_sql!(),
     " WHERE ",
@@ -147,8 +186,9 @@ e AS (
 SELECT * FROM f"
 );
 
-/// Presents a refresh token: the whole life cycle in one statement. A theft is stored by the time the outcome
-/// is known, so inside a [`Tx`](super::Tx) the caller commits whatever it is.
+/// Presents a refresh token: the whole life cycle in one statement, but for a theft, which a second one decides
+/// again and stores with all that ends by it. Whoever dies between the two has given nobody a token. A theft is
+/// stored by the time the outcome is known, so inside a [`Tx`](super::Tx) the caller commits whatever it is.
 ///
 /// # Errors
 /// When the database does not answer. If it went away after the statement was sent, nobody knows whether the
@@ -160,21 +200,23 @@ pub async fn rotate(
     now: DateTime<Utc>,
     policy: &RefreshPolicy,
 ) -> Result<RefreshOutcome, StorageError> {
-    let row = db
-        .query_opt(
-            ROTATE,
-            &[
-                (presented.family.as_uuid(), Type::UUID),
-                (&presented.client.as_str(), Type::TEXT),
-                (&presented.serial, Type::INT8),
-                (&now, Type::TIMESTAMPTZ),
-                (&key_version, Type::INT4),
-                (&(now - policy.retry_window), Type::TIMESTAMPTZ),
-                (&(now - policy.recovery_window), Type::TIMESTAMPTZ),
-                (&(now + policy.idle_ttl), Type::TIMESTAMPTZ),
-            ],
-        )
-        .await?;
+    let params = [
+        (presented.family.as_uuid() as _, Type::UUID),
+        (&presented.client.as_str() as _, Type::TEXT),
+        (&presented.serial as _, Type::INT8),
+        (&now as _, Type::TIMESTAMPTZ),
+        (&key_version as _, Type::INT4),
+        (&(now - policy.retry_window) as _, Type::TIMESTAMPTZ),
+        (&(now - policy.recovery_window) as _, Type::TIMESTAMPTZ),
+        (&(now + policy.idle_ttl) as _, Type::TIMESTAMPTZ),
+    ];
+    match outcome(db.query_opt(ROTATE, &params).await?, presented)? {
+        RefreshOutcome::Theft => outcome(db.query_opt(END_THEFT, &params).await?, presented),
+        live => Ok(live),
+    }
+}
+
+fn outcome(row: Option<Row>, presented: &Presentation<'_>) -> Result<RefreshOutcome, StorageError> {
     let Some(row) = row else {
         return Ok(RefreshOutcome::Refused);
     };
@@ -378,6 +420,7 @@ pub async fn delete_expired(
 /// Every statement of this file.
 pub const STATEMENTS: &[&str] = &[
     ROTATE,
+    END_THEFT,
     FIND_LIVE,
     REVOKE,
     END_OF_SESSION,

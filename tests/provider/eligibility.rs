@@ -147,6 +147,7 @@ fn every_statement_that_issues_asks_who_may_receive_tokens() {
     access_tokens::STATUS
     authorization_codes::INSERT
     authorization_codes::REDEEM
+    token_families::END_THEFT
     token_families::FIND_LIVE
     token_families::ROTATE
     token_families::family_lives_sql

@@ -8,9 +8,9 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use super::body::BodyError;
+use super::page_policy::{self, PagePolicy};
 use super::pages::view::{BusyPage, ErrorPage, Text};
 use super::root_span::request_id;
-use super::security_headers::{self, PagePolicy};
 use super::site::Site;
 use crate::flows::limits::TooMany;
 use crate::flows::refusal::Refusal;
@@ -143,7 +143,7 @@ pub fn page(
         advice: advice.map(Into::into),
         request_id: request_id(request),
     });
-    security_headers::page(&mut HttpResponse::build(status), PagePolicy::Own, html)
+    page_policy::page(&mut HttpResponse::build(status), PagePolicy::Own, html)
 }
 
 /// A page that asks for patience.
@@ -164,7 +164,7 @@ pub fn busy(
     let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
     let mut answer = HttpResponse::build(status);
     answer.insert_header((RETRY_AFTER, seconds.max(1)));
-    security_headers::page(&mut answer, PagePolicy::Own, html)
+    page_policy::page(&mut answer, PagePolicy::Own, html)
 }
 
 /// 429 (RFC 6585 §4).

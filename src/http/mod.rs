@@ -14,6 +14,7 @@ pub mod listen;
 mod metadata_cache;
 mod oauth;
 pub mod ops;
+mod page_policy;
 pub mod pages;
 mod redirect;
 mod request_id;

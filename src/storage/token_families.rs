@@ -105,7 +105,7 @@ macro_rules! family_lives_sql {
     };
 }
 
-/// What becomes of the columns of the family `g`, in the order of `rotated_columns_sql!`, by the table of
+/// What becomes of the columns of the family `g`, from `last_outcome` on, by the table of
 /// `domain::refresh_token`: $3 serial, $4 now, $5 MAC key version, $6 now - W, $7 now - R, $8 now + idle TTL.
 macro_rules! rotated_sql {
     () => {
@@ -118,12 +118,6 @@ macro_rules! rotated_sql {
             CASE v WHEN 'advanced' THEN g.prev ELSE g.prev2 END,
             CASE v WHEN 'advanced' THEN g.prev_at ELSE g.prev2_at END,
             CASE WHEN v IN ('advanced', 'same') THEN GREATEST($8, g.idle_expires_at) ELSE g.idle_expires_at END"
-    };
-}
-
-macro_rules! rotated_columns_sql {
-    () => {
-        "last_outcome, head, head_kv, prev, prev_at, advanced_at, prev2, prev2_at, idle_expires_at"
     };
 }
 
@@ -143,9 +137,8 @@ macro_rules! verdict_sql {
 // then decides on what they left. A guarded UPDATE beside a SELECT would show losers the old row. last_outcome
 // carries the verdict to RETURNING, which sees new values alone.
 const ROTATE: &str = concat!(
-    "UPDATE token_families g SET (",
-    rotated_columns_sql!(),
-    ") = (SELECT ",
+    "UPDATE token_families g SET (last_outcome, head, head_kv, prev, prev_at, advanced_at, prev2, prev2_at, \
+        idle_expires_at) = (SELECT ",
     rotated_sql!(),
     " FROM ",
     verdict_sql!(),
@@ -161,9 +154,8 @@ const ROTATE: &str = concat!(
 // refresh a quarter of its time.
 const END_THEFT: &str = concat!(
     "WITH f AS (
-    UPDATE token_families g SET (",
-    rotated_columns_sql!(),
-    ", ended_at, ended_reason) = (SELECT ",
+    UPDATE token_families g SET (last_outcome, head, head_kv, prev, prev_at, advanced_at, prev2, prev2_at, \
+        idle_expires_at, ended_at, ended_reason) = (SELECT ",
     rotated_sql!(),
     ", CASE v WHEN 'theft' THEN $4 END, CASE v WHEN 'theft' THEN 'theft' END
         FROM ",

@@ -19,10 +19,10 @@ use crate::http::body::Form;
 use crate::http::client_address::client_address;
 use crate::http::error;
 use crate::http::fields::Fields;
+use crate::http::page_policy::{self, PagePolicy};
 use crate::http::pages::view::FormPostPage;
 use crate::http::pages::{client_view, pending};
 use crate::http::redirect::see_other;
-use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;
 use crate::oauth::response::ResponseMode;
@@ -148,7 +148,7 @@ pub fn respond(site: &Site, response: &AuthorizationResponse, proven: Option<&Pr
                     .map(|(name, value)| ((*name).to_owned(), value.clone()))
                     .collect(),
             });
-            security_headers::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html)
+            page_policy::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html)
         }
     }
 }

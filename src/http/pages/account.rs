@@ -10,8 +10,8 @@ use crate::flows::sessions::{self, Present};
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::fields::Fields;
+use crate::http::page_policy::{self, PagePolicy};
 use crate::http::redirect::see_other;
-use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;
 
@@ -51,7 +51,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         revoke_others_action: site.path("/account/sessions/revoke-others"),
         logout_action: site.path("/logout"),
     });
-    let mut answer = security_headers::page(&mut HttpResponse::Ok(), PagePolicy::Own, html);
+    let mut answer = page_policy::page(&mut HttpResponse::Ok(), PagePolicy::Own, html);
     visitor.set_cookies(&site, answer.headers_mut());
     answer
 }

@@ -13,8 +13,8 @@ use crate::flows::sessions::Present;
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::oauth::authorize::respond;
+use crate::http::page_policy::{self, PagePolicy};
 use crate::http::redirect::see_other;
-use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;
 use crate::oauth::scope::IDENTITY_SCOPES;
@@ -44,7 +44,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
             .collect(),
         switch_url: Some(pending::link(&site, "/login", Some(&pending))),
     });
-    let mut answer = security_headers::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html);
+    let mut answer = page_policy::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html);
     visitor.set_cookies(&site, answer.headers_mut());
     answer
 }

@@ -13,8 +13,8 @@ use crate::domain::secret::TokenHash;
 use crate::flows::login::{self, LoggedIn, LoginError, LoginOutcome};
 use crate::http::body::Form;
 use crate::http::error;
+use crate::http::page_policy;
 use crate::http::redirect::see_other;
-use crate::http::security_headers;
 use crate::http::site::Site;
 use crate::http::visitor::{Visitor, set_login_cookies};
 
@@ -192,7 +192,7 @@ fn show(
         fresh_reason,
     });
     let policy = pending::policy(pending);
-    let mut answer = security_headers::page(&mut HttpResponse::build(shown.status), policy, html);
+    let mut answer = page_policy::page(&mut HttpResponse::build(shown.status), policy, html);
     visitor.set_cookies(site, answer.headers_mut());
     answer
 }

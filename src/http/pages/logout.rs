@@ -11,8 +11,8 @@ use crate::flows::sessions;
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::fields::Fields;
+use crate::http::page_policy::{self, PagePolicy};
 use crate::http::redirect::see_other;
-use crate::http::security_headers::{self, PagePolicy};
 use crate::http::site::Site;
 use crate::http::visitor::{Visitor, take_session_cookies};
 
@@ -87,7 +87,7 @@ pub fn ask(site: &Site, visitor: &Visitor, destination: &Destination) -> HttpRes
         user_email: email.unwrap_or_default(),
         hidden: hidden.into_iter().flatten().collect(),
     });
-    let mut answer = security_headers::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html);
+    let mut answer = page_policy::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html);
     visitor.set_cookies(site, answer.headers_mut());
     answer
 }
@@ -97,7 +97,7 @@ pub fn logged_out(site: &Site, client: Option<&Client>) -> HttpResponse {
     let html = site.pages.render(&LoggedOutPage {
         client: client.map(client_view),
     });
-    security_headers::page(&mut HttpResponse::Ok(), PagePolicy::Own, html)
+    page_policy::page(&mut HttpResponse::Ok(), PagePolicy::Own, html)
 }
 
 /// The parameters of a logout, from a query or from the form of the page that asked.

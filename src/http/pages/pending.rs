@@ -8,7 +8,7 @@ use crate::domain::ids::AuthorizationRequestId;
 use crate::flows::authorize::{self, ResumeError, Resumed};
 use crate::http::error;
 use crate::http::fields::Fields;
-use crate::http::security_headers::PagePolicy;
+use crate::http::page_policy::PagePolicy;
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;
 

@@ -12,7 +12,7 @@ use crate::domain::secret::Secret;
 use crate::flows::signup::{self, EmailFault, Faults, PasswordFault, SignupError, SignupOutcome};
 use crate::http::body::Form;
 use crate::http::error;
-use crate::http::security_headers;
+use crate::http::page_policy;
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;
 
@@ -105,7 +105,7 @@ fn show(site: &Site, visitor: &Visitor, pending: Option<&Pending>, shown: Shown)
         login_url: Some(pending::link(site, "/login", pending)),
     });
     let policy = pending::policy(pending);
-    let mut answer = security_headers::page(&mut HttpResponse::build(shown.status), policy, html);
+    let mut answer = page_policy::page(&mut HttpResponse::build(shown.status), policy, html);
     visitor.set_cookies(site, answer.headers_mut());
     answer
 }

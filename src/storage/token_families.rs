@@ -150,8 +150,8 @@ const ROTATE: &str = concat!(
     grant_columns!()
 );
 
-// The same, and the end of everything if it is still a theft: in ROTATE its two further tables would cost every
-// refresh a quarter of its time.
+// The same, and the end of everything if it is still a theft. In ROTATE its two further tables would be part of
+// the plan that every refresh starts.
 const END_THEFT: &str = concat!(
     "WITH f AS (
     UPDATE token_families g SET (last_outcome, head, head_kv, prev, prev_at, advanced_at, prev2, prev2_at, \

@@ -1,4 +1,4 @@
-//! Token families: one row a grant, however often it refreshes. The refresh is one statement, and does what
+//! Token families: one row a grant, however often it refreshes. A refresh is one statement (a theft takes two), and does what
 //! [`FamilyState::present`](crate::domain::refresh_token::FamilyState::present) says. Knows no token, only serials.
 //!
 //! Whoever ends families and sessions in one transaction ends the families first, as a theft does: in the other

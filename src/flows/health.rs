@@ -34,7 +34,7 @@ pub enum NotReady {
 pub async fn check(provider: &Provider) -> Result<(), NotReady> {
     let now = provider.now();
     let keys = provider.keys();
-    for algorithm in SigningAlgorithm::ALL {
+    for algorithm in SigningAlgorithm::ALWAYS {
         if keys.ring.signing_key(algorithm, now).is_none() {
             return Err(NotReady::Keys(algorithm.as_str()));
         }

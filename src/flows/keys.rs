@@ -110,7 +110,7 @@ pub async fn load(
     let mac = storage::keys::list_mac_keys(db).await?;
     storage::keys::raise_max_lifetime(db, longest_lifetime, now).await?;
     let ring = KeyRing::open(signing, masters, now)?;
-    if let Some(algorithm) = SigningAlgorithm::ALL
+    if let Some(algorithm) = SigningAlgorithm::ALWAYS
         .into_iter()
         .find(|algorithm| ring.signing_key(*algorithm, now).is_none())
     {

@@ -175,11 +175,15 @@ impl UserClaims {
 }
 
 /// The `at_hash` of an access token in an ID token signed with `algorithm`: the left half of the digest that
-/// the algorithm uses, base64url (OpenID Connect Core §3.1.3.6). Ed25519 uses SHA-512.
+/// the algorithm uses, base64url (OpenID Connect Core §3.1.3.6). Ed25519, by either name, uses SHA-512.
 pub fn at_hash(algorithm: SigningAlgorithm, access_token: &str) -> String {
     match algorithm {
-        SigningAlgorithm::EdDsa => URL_SAFE_NO_PAD.encode(&Sha512::digest(access_token)[..32]),
-        SigningAlgorithm::Rs256 => URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token)[..16]),
+        SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => {
+            URL_SAFE_NO_PAD.encode(&Sha512::digest(access_token)[..32])
+        }
+        SigningAlgorithm::Es256 | SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => {
+            URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token)[..16])
+        }
     }
 }
 
@@ -228,10 +232,14 @@ mod tests {
             ),
             "77QmUPtjPfzWtF2AnpK9RQ"
         );
-        assert_eq!(at_hash(SigningAlgorithm::EdDsa, "").len(), 43);
-        assert_eq!(
-            at_hash(SigningAlgorithm::EdDsa, ""),
-            "z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg_SpIdNs6c4"
-        );
+        for algorithm in SigningAlgorithm::ALL {
+            let expected = match algorithm {
+                SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => {
+                    "z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg_SpIdNs6c4"
+                }
+                _ => "47DEQpj8HBSa-_TImW-5JA",
+            };
+            assert_eq!(at_hash(algorithm, ""), expected, "{algorithm:?}");
+        }
     }
 }

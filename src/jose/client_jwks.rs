@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::compact;
 use super::verifier::{Ed25519Verifier, rsa_jwk};
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// The names that a client may sign assertions with, for the metadata. `Ed25519` (RFC 9864) and `EdDSA` are one.
 pub const ASSERTION_ALGORITHMS: [&str; 5] = ["EdDSA", "Ed25519", "ES256", "RS256", "PS256"];
@@ -105,10 +106,14 @@ fn client_key(key: &Map<String, Value>, position: usize) -> Result<Option<Client
 type Verifiers = Option<Vec<(&'static str, Box<dyn JwsVerifier>)>>;
 
 fn okp_verifiers(key: &Map<String, Value>) -> Verifiers {
-    let verifier = Ed25519Verifier::new(key.get("x")?.as_str()?).ok()?;
+    let x = key.get("x")?.as_str()?;
+    let verifier = |algorithm: SigningAlgorithm| -> Option<(&'static str, Box<dyn JwsVerifier>)> {
+        let verifier = Ed25519Verifier::new(algorithm, x).ok()?;
+        Some((algorithm.as_str(), Box::new(verifier)))
+    };
     Some(vec![
-        ("EdDSA", Box::new(verifier.clone())),
-        ("Ed25519", Box::new(verifier)),
+        verifier(SigningAlgorithm::EdDsa)?,
+        verifier(SigningAlgorithm::Ed25519)?,
     ])
 }
 

@@ -21,6 +21,16 @@ pub enum PublicKey {
         /// The public key, base64url.
         x: String,
     },
+    /// A key on P-256 (RFC 7518 §6.2.1).
+    #[serde(rename = "EC")]
+    Ec {
+        /// The curve.
+        crv: EcCurve,
+        /// The x coordinate, 32 bytes in base64url.
+        x: String,
+        /// The y coordinate, 32 bytes in base64url.
+        y: String,
+    },
     /// An RSA key (RFC 7518 §6.3.1).
     #[serde(rename = "RSA")]
     Rsa {
@@ -31,11 +41,19 @@ pub enum PublicKey {
     },
 }
 
-/// The curves that we sign on.
+/// The curves that Edwards keys of ours are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OkpCurve {
     /// Edwards curve 25519.
     Ed25519,
+}
+
+/// The curves that elliptic curve keys of ours are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EcCurve {
+    /// NIST P-256.
+    #[serde(rename = "P-256")]
+    P256,
 }
 
 /// A public key with its name and use, as it stands in the JWKS.

@@ -88,6 +88,36 @@ impl KeyRing {
         self.keys[in_charge(candidates, now)?].signing.as_ref()
     }
 
+    /// The algorithms that have a signing key at `now`, in the order of [`SigningAlgorithm::ALL`]: what a
+    /// client or an audience may choose. A set of keys that was announced later counts from the time on that
+    /// its first key may sign, and not a moment before, where [`signing_key`](Self::signing_key) has patience
+    /// with a clock that is behind: a choice is followed by every node.
+    pub fn signing_algorithms(&self, now: DateTime<Utc>) -> Vec<SigningAlgorithm> {
+        SigningAlgorithm::ALL
+            .into_iter()
+            .filter(|algorithm| {
+                self.has_begun(*algorithm, now) && self.signing_key(*algorithm, now).is_some()
+            })
+            .collect()
+    }
+
+    /// Whether a key of `algorithm` has come to the time from which it may sign. The very first keys of an
+    /// issuer sign from their publication on, so for them that is always.
+    fn has_begun(&self, algorithm: SigningAlgorithm, now: DateTime<Utc>) -> bool {
+        self.keys().any(|key| {
+            let begun = |at: DateTime<Utc>| at <= now || at <= key.published_at;
+            key.algorithm == algorithm && key.signing_at.is_some_and(begun)
+        })
+    }
+
+    /// From when `algorithm` can be chosen, as far as the rows tell; `None` when none of its keys has a time.
+    pub fn begins_at(&self, algorithm: SigningAlgorithm) -> Option<DateTime<Utc>> {
+        let of_algorithm = self
+            .keys()
+            .filter(|key| key.algorithm == algorithm && key.compromised_at.is_none());
+        of_algorithm.filter_map(|key| key.signing_at).min()
+    }
+
     /// The key with exactly this `kid`, whatever its state.
     pub fn verifier(&self, kid: &str) -> Option<&RingKey> {
         self.keys.get(kid)
@@ -212,7 +242,7 @@ pub(super) mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::jose::{NewKey, TokenType, generate_ed25519, generate_rsa};
+    use crate::jose::{NewKey, Seed, TokenType, generate, generate_ed25519, generate_rsa};
     use crate::random::SeededRandom;
 
     pub fn now() -> DateTime<Utc> {
@@ -287,6 +317,47 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn an_algorithm_can_be_chosen_from_the_time_on_that_its_first_key_may_sign() {
+        let first = |algorithm| {
+            let seed = Seed::draw(&SeededRandom::new(7));
+            let mut key = stored(&generate(algorithm, &seed).expect("a key"), &master());
+            key.signing_at = Some(seconds(0));
+            key
+        };
+        let mut announced = first(SigningAlgorithm::Es256);
+        announced.signing_at = Some(seconds(100));
+        let unplanned = StoredSigningKey {
+            signing_at: None,
+            ..first(SigningAlgorithm::Ps256)
+        };
+        let keys = vec![
+            first(SigningAlgorithm::Rs256),
+            unplanned,
+            announced,
+            ed25519_signing(),
+        ];
+        let ring = KeyRing::open(keys, &[master()], now()).expect("opens");
+        use SigningAlgorithm::{EdDsa, Es256, Ps256, Rs256};
+        for (at, expected) in [
+            // The clock of a node may be behind the one that made the first keys.
+            (-5, &[EdDsa, Rs256][..]),
+            (99, &[EdDsa, Rs256]),
+            (100, &[EdDsa, Es256, Rs256]),
+        ] {
+            assert_eq!(ring.signing_algorithms(seconds(at)), expected, "{at}");
+        }
+        assert_eq!(ring.begins_at(Es256), Some(seconds(100)));
+        assert_eq!(ring.begins_at(Ps256), None);
+    }
+
+    fn ed25519_signing() -> StoredSigningKey {
+        StoredSigningKey {
+            signing_at: Some(now()),
+            ..ed25519(1)
+        }
+    }
+
+    #[test]
     fn a_wrong_or_missing_master_key_is_named() {
         let other = MasterKey::generate(&SeededRandom::new(5));
         for masters in [vec![], vec![other.clone()]] {
@@ -342,17 +413,27 @@ pub(super) mod tests {
 
     #[test]
     fn what_the_ring_signs_the_ring_verifies() {
-        let mut key = stored(&generate_rsa().expect("an RSA key"), &master());
-        key.signing_at = Some(now());
-        let ring = KeyRing::open(vec![key], &[master()], now()).expect("opens");
-        let signing = ring.signing_key(SigningAlgorithm::Rs256, now()).expect("signs");
-        let token = signing
-            .sign(TokenType::IdToken, &serde_json::json!({}))
-            .expect("a token");
-        let (signed, signature) = token.rsplit_once('.').expect("three parts");
-        let signature = crate::jose::compact::decode(signature).expect("base64url");
-        let key = ring.verifier(signing.kid()).expect("known");
-        assert!(key.verifies(signed.as_bytes(), &signature));
-        assert!(!key.verifies(b"other", &signature));
+        let seed = |algorithm: SigningAlgorithm| Seed::draw(&SeededRandom::new(algorithm as u64));
+        let keys = SigningAlgorithm::ALL.map(|algorithm| {
+            let mut key = stored(&generate(algorithm, &seed(algorithm)).expect("a key"), &master());
+            key.signing_at = Some(now());
+            key
+        });
+        let ring = KeyRing::open(keys.to_vec(), &[master()], now()).expect("opens");
+        for algorithm in SigningAlgorithm::ALL {
+            let signing = ring.signing_key(algorithm, now()).expect("signs");
+            let token = signing
+                .sign(TokenType::IdToken, &serde_json::json!({}))
+                .expect("a token");
+            let (signed, signature) = token.rsplit_once('.').expect("three parts");
+            let signature = crate::jose::compact::decode(signature).expect("base64url");
+            for key in keys.iter().map(|key| ring.verifier(&key.kid).expect("known")) {
+                let own = key.algorithm() == algorithm;
+                assert_eq!(key.verifies(signed.as_bytes(), &signature), own, "{algorithm:?}");
+                assert!(!key.verifies(b"other", &signature));
+                let nothing = vec![0; signature.len()];
+                assert!(!key.verifies(signed.as_bytes(), &nothing));
+            }
+        }
     }
 }

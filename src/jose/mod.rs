@@ -1,4 +1,4 @@
-//! All of JOSE (RFC 7515 to 7519, 8037): keys at rest, signing, verifying, the JWKS. josekit is named here
+//! All of JOSE (RFC 7515 to 7519, 8037, 9864): keys at rest, signing, verifying, the JWKS. josekit is named here
 //! and nowhere else. Knows no SQL and no HTTP.
 
 pub mod claims;
@@ -18,7 +18,7 @@ pub mod verify;
 pub mod wrap;
 
 pub use client_jwks::{ASSERTION_ALGORITHMS, ClientKeys, InvalidClientJwks};
-pub use generate::{GenerateError, NewKey, generate_ed25519, generate_rsa};
+pub use generate::{GenerateError, NewKey, Seed, generate, generate_ed25519, generate_rsa};
 pub use jwks::{PublicJwk, PublicKey, PublishedJwks};
 pub use keyring::{KeyFault, KeyRing, KeyringError, RingKey, signing_key_place};
 pub use master_key_file::{MasterKeyFileError, create_master_key, read_master_key};

@@ -126,15 +126,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::jose::{generate_ed25519, generate_rsa};
+    use crate::jose::{Seed, generate};
     use crate::random::SeededRandom;
 
     #[test]
     fn a_token_is_what_josekit_makes_of_the_same_claims() {
-        for new in [
-            generate_ed25519(&SeededRandom::new(1)),
-            generate_rsa().expect("an RSA key"),
-        ] {
+        for algorithm in SigningAlgorithm::ALL {
+            let new = generate(algorithm, &Seed::draw(&SeededRandom::new(1))).expect("a key");
             let kid = &new.public_jwk.kid;
             let key = SigningKey::from_jwk(kid, new.algorithm, &new.private_jwk).expect("a private key");
             let claims = json!({"sub": "someone", "exp": 1});

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{SECRET_KEY_LENGTH, SIGNATURE_LENGTH, Signer as _};
 use josekit::JoseError;
 use josekit::jwk::Jwk;
-use josekit::jws::{EdDSA, JwsAlgorithm, JwsSigner, RS256};
+use josekit::jws::{ES256, JwsAlgorithm, JwsSigner, PS256, RS256};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -25,22 +25,27 @@ pub fn signer(
     algorithm: SigningAlgorithm,
     private_jwk: &[u8],
 ) -> Result<Box<dyn JwsSigner>, InvalidPrivateKey> {
-    match algorithm {
-        SigningAlgorithm::EdDsa => Ok(Box::new(Ed25519Signer::from_jwk(private_jwk)?)),
-        SigningAlgorithm::Rs256 => {
-            let jwk = Jwk::from_bytes(private_jwk).map_err(|_| InvalidPrivateKey)?;
-            Ok(Box::new(
-                RS256.signer_from_jwk(&jwk).map_err(|_| InvalidPrivateKey)?,
-            ))
+    let jwk = || Jwk::from_bytes(private_jwk).map_err(|_| InvalidPrivateKey);
+    let signer: Box<dyn JwsSigner> = match algorithm {
+        SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => {
+            return Ok(Box::new(Ed25519Signer::from_jwk(algorithm, private_jwk)?));
         }
-    }
+        SigningAlgorithm::Es256 => Box::new(ES256.signer_from_jwk(&jwk()?).map_err(|_| InvalidPrivateKey)?),
+        SigningAlgorithm::Rs256 => Box::new(RS256.signer_from_jwk(&jwk()?).map_err(|_| InvalidPrivateKey)?),
+        SigningAlgorithm::Ps256 => Box::new(PS256.signer_from_jwk(&jwk()?).map_err(|_| InvalidPrivateKey)?),
+    };
+    Ok(signer)
 }
 
+/// Signs with Ed25519 under either of its names.
 #[derive(Clone)]
-struct Ed25519Signer(ed25519_dalek::SigningKey);
+struct Ed25519Signer {
+    algorithm: SigningAlgorithm,
+    key: ed25519_dalek::SigningKey,
+}
 
 impl Ed25519Signer {
-    fn from_jwk(json: &[u8]) -> Result<Self, InvalidPrivateKey> {
+    fn from_jwk(algorithm: SigningAlgorithm, json: &[u8]) -> Result<Self, InvalidPrivateKey> {
         #[derive(Deserialize)]
         struct PrivateJwk {
             #[serde(rename = "crv")]
@@ -50,7 +55,10 @@ impl Ed25519Signer {
         let jwk: PrivateJwk = compact::object(json).map_err(|_| InvalidPrivateKey)?;
         let mut seed = Zeroizing::new([0; SECRET_KEY_LENGTH]);
         match URL_SAFE_NO_PAD.decode_slice(jwk.d.expose(), &mut seed[..]) {
-            Ok(SECRET_KEY_LENGTH) => Ok(Self(ed25519_dalek::SigningKey::from_bytes(&seed))),
+            Ok(SECRET_KEY_LENGTH) => Ok(Self {
+                algorithm,
+                key: ed25519_dalek::SigningKey::from_bytes(&seed),
+            }),
             _ => Err(InvalidPrivateKey),
         }
     }
@@ -64,7 +72,7 @@ impl std::fmt::Debug for Ed25519Signer {
 
 impl JwsSigner for Ed25519Signer {
     fn algorithm(&self) -> &dyn JwsAlgorithm {
-        &EdDSA
+        &self.algorithm
     }
 
     fn key_id(&self) -> Option<&str> {
@@ -76,7 +84,7 @@ impl JwsSigner for Ed25519Signer {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
-        Ok(self.0.sign(message).to_bytes().to_vec())
+        Ok(self.key.sign(message).to_bytes().to_vec())
     }
 
     fn box_clone(&self) -> Box<dyn JwsSigner> {
@@ -92,15 +100,17 @@ mod tests {
     fn rfc_8037_appendix_a_4() {
         let jwk = br#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
             "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
-        let signer = signer(SigningAlgorithm::EdDsa, jwk).expect("a private key");
-        let signature = signer
-            .sign(b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc")
-            .expect("a signature");
-        assert_eq!(
-            URL_SAFE_NO_PAD.encode(signature),
-            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
-        );
-        assert_eq!(format!("{signer:?}"), "Ed25519Signer");
+        for algorithm in [SigningAlgorithm::EdDsa, SigningAlgorithm::Ed25519] {
+            let signer = signer(algorithm, jwk).expect("a private key");
+            let signature = signer
+                .sign(b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc")
+                .expect("a signature");
+            assert_eq!(
+                URL_SAFE_NO_PAD.encode(signature),
+                "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
+            );
+            assert_eq!(format!("{signer:?}"), "Ed25519Signer");
+        }
     }
 
     #[test]
@@ -113,7 +123,47 @@ mod tests {
             r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2B"}"#,
         ] {
             for algorithm in SigningAlgorithm::ALL {
-                assert!(signer(algorithm, wrong.as_bytes()).is_err(), "{wrong}");
+                assert!(
+                    signer(algorithm, wrong.as_bytes()).is_err(),
+                    "{algorithm:?} {wrong}"
+                );
+            }
+        }
+    }
+    /// The key of RFC 7515 A.3. ECDSA signs differently each time, so the signature is only verified.
+    #[test]
+    fn rfc_7515_appendix_a_3() {
+        let jwk = br#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#;
+        let signer = signer(SigningAlgorithm::Es256, jwk).expect("a private key");
+        let key = serde_json::from_slice(jwk).expect("its public members");
+        let verifier = super::super::verifier::verifier(SigningAlgorithm::Es256, &key).expect("a key");
+        // A number with zeros in front comes shorter out of OpenSSL about once in 128 signatures.
+        for _ in 0..500 {
+            let signature = signer.sign(b"a message").expect("a signature");
+            assert_eq!(signature.len(), signer.signature_len());
+            assert_eq!(signature.len(), 64, "two numbers of 32 bytes (RFC 7518 §3.4)");
+            verifier
+                .verify(b"a message", &signature)
+                .expect("its own signature");
+        }
+    }
+
+    #[test]
+    fn a_key_of_one_algorithm_does_not_sign_as_another_kind() {
+        let p384 = r#"{"kty":"EC","crv":"P-384","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#;
+        assert!(signer(SigningAlgorithm::Es256, p384.as_bytes()).is_err());
+        for made in SigningAlgorithm::ALL {
+            let seed = crate::jose::Seed::draw(&crate::random::SeededRandom::new(1));
+            let key = crate::jose::generate(made, &seed).expect("a key");
+            for asked in SigningAlgorithm::ALL {
+                let kind = |algorithm| match algorithm {
+                    SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => "OKP",
+                    SigningAlgorithm::Es256 => "EC",
+                    SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => "RSA",
+                };
+                let fits = signer(asked, &key.private_jwk).is_ok();
+                assert_eq!(fits, kind(made) == kind(asked), "{made:?} as {asked:?}");
             }
         }
     }

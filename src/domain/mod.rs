@@ -14,5 +14,6 @@ pub mod password;
 pub mod refresh_token;
 pub mod resource;
 pub mod secret;
+pub mod signing_choice;
 pub mod signing_key;
 pub mod user;

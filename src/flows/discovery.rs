@@ -12,7 +12,7 @@ use crate::oauth::grant_type::GrantType;
 use crate::oauth::prompt::Prompt;
 use crate::oauth::response::ResponseMode;
 use crate::oauth::scope::IDENTITY_SCOPES;
-use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 
 /// Both documents: each protocol ignores the members of the other.
 #[derive(Debug, Serialize)]
@@ -50,8 +50,9 @@ struct Metadata<'a> {
     authorization_response_iss_parameter_supported: bool,
 }
 
-/// The document as JSON. It changes with the registered resources, whose scopes it lists, and with nothing else.
-pub fn document(provider: &Provider) -> Vec<u8> {
+/// The document as JSON. `signing` are the algorithms that sign now. It changes with them, with the registered
+/// resources, whose scopes it lists, and with nothing else.
+pub fn document(provider: &Provider, signing: AlgorithmSet) -> Vec<u8> {
     let settings = &provider.settings;
     let methods = |confidential: bool| {
         let kept = move |method: &AuthMethod| !confidential || *method != AuthMethod::None;
@@ -88,7 +89,7 @@ pub fn document(provider: &Provider) -> Vec<u8> {
         grant_types_supported: GrantType::ALL.map(GrantType::as_str).to_vec(),
         acr_values_supported: [ACR_SINGLE_FACTOR],
         subject_types_supported: ["public"],
-        id_token_signing_alg_values_supported: SigningAlgorithm::ALL.map(SigningAlgorithm::as_str).to_vec(),
+        id_token_signing_alg_values_supported: signing.iter().map(SigningAlgorithm::as_str).collect(),
         token_endpoint_auth_methods_supported: methods(false),
         token_endpoint_auth_signing_alg_values_supported: &ASSERTION_ALGORITHMS,
         revocation_endpoint_auth_methods_supported: methods(false),

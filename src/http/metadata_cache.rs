@@ -1,4 +1,4 @@
-//! The metadata document as bytes, made once a revision of the registry.
+//! The metadata document as bytes, made once a revision of the registry and set of algorithms that sign.
 
 use std::sync::Arc;
 
@@ -10,11 +10,13 @@ use sha2::{Digest, Sha256};
 
 use crate::flows::discovery;
 use crate::flows::provider::Provider;
+use crate::oauth::signing_algorithm::AlgorithmSet;
 
 /// The document as it is sent.
 #[derive(Debug)]
 pub struct Document {
     revision: i64,
+    signing: AlgorithmSet,
     /// The JSON.
     pub body: Bytes,
     /// Its strong entity tag, quotes included (RFC 9110 §8.8.3).
@@ -26,15 +28,22 @@ pub struct Document {
 pub struct MetadataCache(ArcSwapOption<Document>);
 
 impl MetadataCache {
-    /// The document of the present revision.
+    /// The document of the present revision and the keys of this moment.
     pub fn present(&self, provider: &Provider) -> Arc<Document> {
         let revision = provider.registry.revision();
-        if let Some(known) = self.0.load_full().filter(|known| known.revision == revision) {
+        let signing = provider.keys().ring.signing_algorithms(provider.now());
+        let present = |known: &Arc<Document>| (known.revision, known.signing) == (revision, signing);
+        if let Some(known) = self.0.load_full().filter(present) {
             return known;
         }
-        let body = Bytes::from(discovery::document(provider));
+        let body = Bytes::from(discovery::document(provider, signing));
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
-        let made = Arc::new(Document { revision, body, etag });
+        let made = Arc::new(Document {
+            revision,
+            signing,
+            body,
+            etag,
+        });
         self.0.store(Some(made.clone()));
         made
     }

@@ -9,9 +9,10 @@ use josekit::jws::JwsVerifier;
 
 use super::verifier::{InvalidPublicKey, verifier};
 use super::wrap::{self, MasterKey, WrapError};
-use super::{PublicJwk, PublishedJwks, SigningKey};
+use super::{JwksViews, PublicJwk, PublishedJwks, SigningKey};
+use crate::domain::signing_choice::signing_algorithms;
 use crate::domain::signing_key::{KeyState, StoredSigningKey, in_charge};
-use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 
 /// The place that a signing key is wrapped for.
 pub fn signing_key_place(kid: &str) -> String {
@@ -22,7 +23,7 @@ pub fn signing_key_place(kid: &str) -> String {
 pub struct KeyRing {
     keys: HashMap<String, RingKey>,
     /// The JWKS and from when it holds; the first holds before its time too.
-    published: Vec<(DateTime<Utc>, PublishedJwks)>,
+    published: Vec<(DateTime<Utc>, JwksViews)>,
 }
 
 /// One key of the ring, to verify with.
@@ -88,34 +89,11 @@ impl KeyRing {
         self.keys[in_charge(candidates, now)?].signing.as_ref()
     }
 
-    /// The algorithms that have a signing key at `now`, in the order of [`SigningAlgorithm::ALL`]: what a
-    /// client or an audience may choose. A set of keys that was announced later counts from the time on that
-    /// its first key may sign, and not a moment before, where [`signing_key`](Self::signing_key) has patience
-    /// with a clock that is behind: a choice is followed by every node.
-    pub fn signing_algorithms(&self, now: DateTime<Utc>) -> Vec<SigningAlgorithm> {
-        SigningAlgorithm::ALL
-            .into_iter()
-            .filter(|algorithm| {
-                self.has_begun(*algorithm, now) && self.signing_key(*algorithm, now).is_some()
-            })
-            .collect()
-    }
-
-    /// Whether a key of `algorithm` has come to the time from which it may sign. The very first keys of an
-    /// issuer sign from their publication on, so for them that is always.
-    fn has_begun(&self, algorithm: SigningAlgorithm, now: DateTime<Utc>) -> bool {
-        self.keys().any(|key| {
-            let begun = |at: DateTime<Utc>| at <= now || at <= key.published_at;
-            key.algorithm == algorithm && key.signing_at.is_some_and(begun)
-        })
-    }
-
-    /// From when `algorithm` can be chosen, as far as the rows tell; `None` when none of its keys has a time.
-    pub fn begins_at(&self, algorithm: SigningAlgorithm) -> Option<DateTime<Utc>> {
-        let of_algorithm = self
-            .keys()
-            .filter(|key| key.algorithm == algorithm && key.compromised_at.is_none());
-        of_algorithm.filter_map(|key| key.signing_at).min()
+    /// The algorithms of which a key signs at `now`: what a client or an audience may choose. Stricter than
+    /// [`signing_key`](Self::signing_key), which has patience with a clock that is behind; see
+    /// [`signing_algorithms`].
+    pub fn signing_algorithms(&self, now: DateTime<Utc>) -> AlgorithmSet {
+        signing_algorithms(self.keys(), now)
     }
 
     /// The key with exactly this `kid`, whatever its state.
@@ -125,6 +103,16 @@ impl KeyRing {
 
     /// The JWKS at `now`.
     pub fn jwks(&self, now: DateTime<Utc>) -> &PublishedJwks {
+        self.views(now).whole()
+    }
+
+    /// The keys of `algorithms` alone out of the JWKS at `now`, for a verifier that stops at keys of a kind that
+    /// it does not know.
+    pub fn jwks_view(&self, algorithms: AlgorithmSet, now: DateTime<Utc>) -> &PublishedJwks {
+        self.views(now).of(algorithms)
+    }
+
+    fn views(&self, now: DateTime<Utc>) -> &JwksViews {
         let later = self.published.partition_point(|(from, _)| *from <= now);
         &self.published[later.saturating_sub(1)].1
     }
@@ -188,7 +176,7 @@ fn open_private(
 fn timeline(
     mut keys: Vec<(StoredSigningKey, PublicJwk)>,
     now: DateTime<Utc>,
-) -> Vec<(DateTime<Utc>, PublishedJwks)> {
+) -> Vec<(DateTime<Utc>, JwksViews)> {
     keys.sort_by(|(a, _), (b, _)| (a.published_at, &a.kid).cmp(&(b.published_at, &b.kid)));
     let mut changes: Vec<_> = keys
         .iter()
@@ -199,12 +187,12 @@ fn timeline(
     changes.sort_unstable();
     changes.dedup();
     let document = |time| {
-        let published: Vec<_> = keys
+        let published = keys
             .iter()
             .filter(|(key, _)| key.state(time).is_published())
-            .map(|(_, jwk)| jwk)
+            .map(|(_, jwk)| jwk.clone())
             .collect();
-        (time, PublishedJwks::new(&published))
+        (time, JwksViews::new(published))
     };
     changes.into_iter().map(document).collect()
 }
@@ -317,43 +305,25 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_algorithm_can_be_chosen_from_the_time_on_that_its_first_key_may_sign() {
-        let first = |algorithm| {
-            let seed = Seed::draw(&SeededRandom::new(7));
-            let mut key = stored(&generate(algorithm, &seed).expect("a key"), &master());
-            key.signing_at = Some(seconds(0));
-            key
-        };
-        let mut announced = first(SigningAlgorithm::Es256);
+    fn what_can_be_chosen_signs() {
+        let mut announced = ed25519(2);
         announced.signing_at = Some(seconds(100));
-        let unplanned = StoredSigningKey {
-            signing_at: None,
-            ..first(SigningAlgorithm::Ps256)
-        };
-        let keys = vec![
-            first(SigningAlgorithm::Rs256),
-            unplanned,
-            announced,
-            ed25519_signing(),
-        ];
+        let keys = vec![announced, signing(&generate_rsa().expect("an RSA key"))];
         let ring = KeyRing::open(keys, &[master()], now()).expect("opens");
-        use SigningAlgorithm::{EdDsa, Es256, Ps256, Rs256};
-        for (at, expected) in [
-            // The clock of a node may be behind the one that made the first keys.
-            (-5, &[EdDsa, Rs256][..]),
-            (99, &[EdDsa, Rs256]),
-            (100, &[EdDsa, Es256, Rs256]),
-        ] {
-            assert_eq!(ring.signing_algorithms(seconds(at)), expected, "{at}");
+        for at in [-5, 99, 100] {
+            let choice = ring.signing_algorithms(seconds(at));
+            assert_eq!(choice.contains(SigningAlgorithm::EdDsa), at >= 100, "{at}");
+            assert!(choice.contains(SigningAlgorithm::Rs256));
+            for algorithm in choice.iter() {
+                assert!(ring.signing_key(algorithm, seconds(at)).is_some());
+            }
         }
-        assert_eq!(ring.begins_at(Es256), Some(seconds(100)));
-        assert_eq!(ring.begins_at(Ps256), None);
     }
 
-    fn ed25519_signing() -> StoredSigningKey {
+    fn signing(new: &NewKey) -> StoredSigningKey {
         StoredSigningKey {
             signing_at: Some(now()),
-            ..ed25519(1)
+            ..stored(new, &master())
         }
     }
 
@@ -414,11 +384,8 @@ pub(super) mod tests {
     #[test]
     fn what_the_ring_signs_the_ring_verifies() {
         let seed = |algorithm: SigningAlgorithm| Seed::draw(&SeededRandom::new(algorithm as u64));
-        let keys = SigningAlgorithm::ALL.map(|algorithm| {
-            let mut key = stored(&generate(algorithm, &seed(algorithm)).expect("a key"), &master());
-            key.signing_at = Some(now());
-            key
-        });
+        let keys = SigningAlgorithm::ALL
+            .map(|algorithm| signing(&generate(algorithm, &seed(algorithm)).expect("a key")));
         let ring = KeyRing::open(keys.to_vec(), &[master()], now()).expect("opens");
         for algorithm in SigningAlgorithm::ALL {
             let signing = ring.signing_key(algorithm, now()).expect("signs");

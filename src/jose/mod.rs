@@ -19,7 +19,7 @@ pub mod wrap;
 
 pub use client_jwks::{ASSERTION_ALGORITHMS, ClientKeys, InvalidClientJwks};
 pub use generate::{GenerateError, NewKey, Seed, generate, generate_ed25519, generate_rsa};
-pub use jwks::{PublicJwk, PublicKey, PublishedJwks};
+pub use jwks::{JwksViews, PublicJwk, PublicKey, PublishedJwks};
 pub use keyring::{KeyFault, KeyRing, KeyringError, RingKey, signing_key_place};
 pub use master_key_file::{MasterKeyFileError, create_master_key, read_master_key};
 pub use public_verifier::{NotAccepted, verify_with_jwks};

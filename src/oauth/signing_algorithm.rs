@@ -48,9 +48,73 @@ impl SigningAlgorithm {
     }
 }
 
+/// Some of the algorithms, in the order of [`SigningAlgorithm::ALL`]. There are 32 such sets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct AlgorithmSet(u8);
+
+impl AlgorithmSet {
+    /// How many sets there are.
+    pub const COUNT: usize = 1 << SigningAlgorithm::ALL.len();
+
+    /// Whether `algorithm` is in it.
+    pub const fn contains(self, algorithm: SigningAlgorithm) -> bool {
+        self.0 & (1 << algorithm as u8) != 0
+    }
+
+    /// Puts `algorithm` into it.
+    pub const fn insert(&mut self, algorithm: SigningAlgorithm) {
+        self.0 |= 1 << algorithm as u8;
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Its algorithms, in their order.
+    pub fn iter(self) -> impl Iterator<Item = SigningAlgorithm> {
+        SigningAlgorithm::ALL
+            .into_iter()
+            .filter(move |algorithm| self.contains(*algorithm))
+    }
+
+    /// Whether there is none in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Its number among all sets: less than [`COUNT`](Self::COUNT).
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl FromIterator<SigningAlgorithm> for AlgorithmSet {
+    fn from_iter<I: IntoIterator<Item = SigningAlgorithm>>(algorithms: I) -> Self {
+        let mut set = Self::default();
+        for algorithm in algorithms {
+            set.insert(algorithm);
+        }
+        set
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_holds_what_was_put_in_once_and_in_order() {
+        use SigningAlgorithm::{EdDsa, Es256, Ps256};
+        let set: AlgorithmSet = [Ps256, EdDsa, Ps256].into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), [EdDsa, Ps256]);
+        assert!(set.contains(EdDsa) && !set.contains(Es256));
+        let all: AlgorithmSet = SigningAlgorithm::ALL.into_iter().collect();
+        assert_eq!(all.index(), AlgorithmSet::COUNT - 1);
+        assert!(AlgorithmSet::default().is_empty() && !set.is_empty());
+        assert_eq!(AlgorithmSet::default().iter().count(), 0);
+    }
 
     #[test]
     fn every_algorithm_is_written_read_and_stored_by_its_registered_name() {

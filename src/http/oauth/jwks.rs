@@ -1,15 +1,24 @@
 //! `GET /.well-known/jwks.json` (RFC 7517 §5): bytes that were made once, from memory, with or without a
-//! database.
+//! database. With `alg` in the query the document has the keys of these algorithms alone.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::metadata::document_or_unchanged;
+use crate::http::error;
 use crate::http::site::Site;
+use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 
-/// Answers with the published keys.
+/// Answers with the published keys: all, or those of the algorithms that the query names.
 pub async fn jwks(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let keys = site.provider.keys();
-    let jwks = keys.ring.jwks(site.provider.now());
+    let now = site.provider.now();
+    let jwks = match view(request.query_string()) {
+        Ok(None) => keys.ring.jwks(now),
+        Ok(Some(algorithms)) => keys.ring.jwks_view(algorithms, now),
+        Err(UnknownAlgorithm) => {
+            return error::invalid_request("alg must be EdDSA, Ed25519, ES256, RS256 or PS256");
+        }
+    };
     document_or_unchanged(
         &request,
         &site,
@@ -17,4 +26,56 @@ pub async fn jwks(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         &jwks.etag,
         &jwks.body,
     )
+}
+
+/// The query names an algorithm that no key of ours ever has. A verifier that misspells it should hear of it
+/// rather than find no key.
+#[derive(Debug, PartialEq, Eq)]
+struct UnknownAlgorithm;
+
+/// The algorithms that a query names with `alg`, which may come several times; `None` where it does not come.
+/// Other parameters are nobody's business: some clients add one against caches.
+fn view(query: &str) -> Result<Option<AlgorithmSet>, UnknownAlgorithm> {
+    if query.is_empty() {
+        return Ok(None);
+    }
+    let mut view = None;
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if name == "alg" {
+            let algorithm = SigningAlgorithm::parse(&value).ok_or(UnknownAlgorithm)?;
+            view.get_or_insert_with(AlgorithmSet::default).insert(algorithm);
+        }
+    }
+    Ok(view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_query_names_algorithms_or_nothing_of_ours() {
+        use SigningAlgorithm::{Es256, Rs256};
+        for nothing in ["", "&", "v=1", "kid=x&use=sig", "ALG=RS256", "algorithm=x"] {
+            assert_eq!(view(nothing), Ok(None), "{nothing}");
+        }
+        for (query, named) in [
+            ("alg=RS256", &[Rs256][..]),
+            ("alg=RS256&alg=ES256", &[Es256, Rs256]),
+            ("v=1&alg=RS256&alg=RS256", &[Rs256]),
+            ("alg=%52S256", &[Rs256]),
+        ] {
+            assert_eq!(view(query), Ok(Some(named.iter().copied().collect())), "{query}");
+        }
+        for wrong in [
+            "alg",
+            "alg=",
+            "alg=rs256",
+            "alg=RS256,ES256",
+            "alg=RS256&alg=none",
+            "alg=%00",
+        ] {
+            assert_eq!(view(wrong), Err(UnknownAlgorithm), "{wrong}");
+        }
+    }
 }

@@ -30,6 +30,16 @@ pub enum Pkce {
     Optional,
 }
 
+impl clap::ValueEnum for SigningAlgorithm {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.as_str()))
+    }
+}
+
 impl clap::ValueEnum for GrantType {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
@@ -65,6 +75,9 @@ pub struct Details {
     /// Whether a request without PKCE is refused; it is, unless this says `optional`.
     #[arg(long, value_enum)]
     pkce: Option<Pkce>,
+    /// What its ID tokens are signed with; without this EdDSA.
+    #[arg(long, value_enum, value_name = "ALG")]
+    id_token_signed_response_alg: Option<SigningAlgorithm>,
 }
 
 impl Details {
@@ -94,6 +107,10 @@ impl Details {
         replace(
             &mut metadata.require_pkce,
             self.pkce.map(|pkce| pkce == Pkce::Required),
+        );
+        replace(
+            &mut metadata.id_token_signed_response_alg,
+            self.id_token_signed_response_alg,
         );
         Ok(())
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::ConfigError;
+use crate::domain::signing_choice::NotChoosable;
 use crate::flows::clients::{ClientsError, InvalidRegistration};
 use crate::flows::demo::PrepareError;
 use crate::flows::keys::KeysError;
@@ -106,6 +107,7 @@ impl From<ClientsError> for CommandError {
             ClientsError::Exists(id) => Self::exists("client", id).hint(
                 "`signet clients update` changes it, `signet clients rotate-secret` gives it a new secret",
             ),
+            ClientsError::Algorithm(error) => error.into(),
             ClientsError::NamesResource(_) => Self::caused("already_exists", &error),
             ClientsError::Unknown(id) => Self::not_found("client", id),
             ClientsError::NoSecret(_) => Self::caused("no_secret", &error)
@@ -116,12 +118,19 @@ impl From<ClientsError> for CommandError {
     }
 }
 
+impl From<NotChoosable> for CommandError {
+    fn from(error: NotChoosable) -> Self {
+        Self::caused("algorithm_not_ready", &error)
+    }
+}
+
 impl From<ResourcesError> for CommandError {
     fn from(error: ResourcesError) -> Self {
         match error {
             ResourcesError::Exists(identifier) => {
                 Self::exists("resource", identifier).hint("`signet resources update` changes it")
             }
+            ResourcesError::Algorithm(error) => error.into(),
             ResourcesError::NamesClient(_) => Self::caused("already_exists", &error),
             ResourcesError::Storage(storage) => storage.into(),
             _ => Self::caused("invalid_resource", &error),

@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
-use super::output::{Deleted, Record};
+use super::output::{Deleted, Record, or_dash};
+use super::shell::Workplace;
 use super::{CommandError, Shell, scopes};
 use crate::domain::resource::Resource;
 use crate::flows::resources as flow;
-use crate::storage::resources;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::storage::resources::{self, ResourceChange};
 
 /// What to do with resources.
 #[derive(Debug, clap::Subcommand)]
@@ -22,6 +24,9 @@ pub enum ResourcesCommand {
         /// A scope that means something there.
         #[arg(long, num_args = 1..)]
         scope: Vec<String>,
+        /// What its access tokens are signed with; without this EdDSA.
+        #[arg(long, value_enum, value_name = "ALG")]
+        signing_alg: Option<SigningAlgorithm>,
     },
     /// List all APIs.
     List,
@@ -35,6 +40,9 @@ pub enum ResourcesCommand {
         /// The new scopes, in place of all old ones.
         #[arg(long, num_args = 1..)]
         scope: Option<Vec<String>>,
+        /// What its access tokens are signed with from now on.
+        #[arg(long, value_enum, value_name = "ALG")]
+        signing_alg: Option<SigningAlgorithm>,
     },
     /// Delete an API: no more tokens for it.
     Delete {
@@ -48,12 +56,15 @@ struct ListedResource {
     identifier: String,
     name: String,
     scopes: Vec<String>,
+    /// Absent where it does not care, and gets `EdDSA`.
+    signing_alg: Option<SigningAlgorithm>,
 }
 
 impl From<Resource> for ListedResource {
     fn from(resource: Resource) -> Self {
         Self {
             scopes: resource.scopes.iter().map(str::to_owned).collect(),
+            signing_alg: resource.access_token_signing_alg,
             identifier: resource.identifier,
             name: resource.name,
         }
@@ -61,10 +72,15 @@ impl From<Resource> for ListedResource {
 }
 
 impl Record for ListedResource {
-    const COLUMNS: &'static [&'static str] = &["identifier", "name", "scopes"];
+    const COLUMNS: &'static [&'static str] = &["identifier", "name", "scopes", "signed with"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.identifier.clone(), self.name.clone(), self.scopes.join(" ")]
+        vec![
+            self.identifier.clone(),
+            self.name.clone(),
+            self.scopes.join(" "),
+            or_dash(self.signing_alg.map(SigningAlgorithm::as_str)),
+        ]
     }
 }
 
@@ -75,14 +91,17 @@ pub async fn run(shell: &Shell, command: ResourcesCommand) -> Result<(), Command
             identifier,
             name,
             scope,
+            signing_alg,
         } => {
             let resource = Resource {
                 identifier,
                 name,
                 scopes: scopes(&scope)?,
+                access_token_signing_alg: signing_alg,
             };
             shell
                 .with_database(async |place| {
+                    first_keys(place, signing_alg).await?;
                     flow::create(&place.db, &resource, &place.config.issuer, place.now()).await?;
                     Ok(())
                 })
@@ -101,15 +120,17 @@ pub async fn run(shell: &Shell, command: ResourcesCommand) -> Result<(), Command
             identifier,
             name,
             scope,
+            signing_alg,
         } => {
-            let scopes = scope.as_deref().map(scopes).transpose()?;
-            if let Some(scopes) = &scopes {
-                flow::scopes_are_its_own(scopes.iter())?;
-            }
+            let change = ResourceChange {
+                name,
+                scopes: scope.as_deref().map(scopes).transpose()?,
+                access_token_signing_alg: signing_alg,
+            };
             let updated = shell
                 .with_database(async |place| {
-                    let (name, scopes) = (name.as_deref(), scopes.as_ref());
-                    Ok(resources::update(&place.db, &identifier, name, scopes, place.now()).await?)
+                    first_keys(place, signing_alg).await?;
+                    Ok(flow::update(&place.db, &identifier, &change, place.now()).await?)
                 })
                 .await?;
             match updated {
@@ -129,5 +150,15 @@ pub async fn run(shell: &Shell, command: ResourcesCommand) -> Result<(), Command
             }
             shell.output.one(&Deleted::new("identifier", identifier))
         }
+    }
+}
+
+/// What can be chosen follows from the keys; a new issuer gets them here if the choice comes before its servers.
+async fn first_keys(place: &Workplace, chosen: Option<SigningAlgorithm>) -> Result<(), CommandError> {
+    match chosen {
+        Some(algorithm) if !SigningAlgorithm::ALWAYS.contains(&algorithm) => {
+            place.ensure_first_keys().await.map(drop)
+        }
+        _ => Ok(()),
     }
 }

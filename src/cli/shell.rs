@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_FILE, Loaded, MasterKeySource, process_environment};
 use crate::domain::mac::MacKeys;
 use crate::flows::keys;
+use crate::jose::wrap::MasterKey;
 use crate::random::Random;
 use crate::server::{self, Database, Role};
 use crate::storage::Db;
@@ -132,15 +133,24 @@ impl Workplace {
         self.clock.now()
     }
 
-    /// The keys under which client secrets are kept. A new issuer gets its keys here, whatever comes first: a
-    /// server or a command.
+    /// A new issuer gets its keys here, whatever comes first: a server or a command. The master keys.
+    ///
+    /// # Errors
+    /// When there is no master key, or the keys cannot be made.
+    pub async fn ensure_first_keys(&self) -> Result<Vec<MasterKey>, CommandError> {
+        let masters = server::master_keys(&self.config.keys)?;
+        let algorithms = self.config.keys.algorithms;
+        keys::ensure_first_keys(&self.db, &masters, algorithms, self.clock, self.random).await?;
+        Ok(masters)
+    }
+
+    /// The keys under which client secrets are kept; those of a new issuer are made.
     ///
     /// # Errors
     /// When there is no master key, or another one.
     pub async fn client_secret_keys(&self) -> Result<MacKeys, CommandError> {
-        let masters = server::master_keys(&self.config.keys)?;
+        let masters = self.ensure_first_keys().await?;
         let lifetime = server::provider_settings(&self.config).longest_lifetime();
-        keys::ensure_first_keys(&self.db, &masters, self.clock, self.random).await?;
         let loaded = keys::load(&self.db, &masters, lifetime, self.now()).await?;
         Ok(loaded.mac.client_secret)
     }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use crate::domain::secret::Secret;
+use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 
 /// The signing keys and what wraps them.
 #[derive(Debug, Clone)]
 pub struct Keys {
     /// Where the master key comes from.
     pub master_key: MasterKeySource,
+    /// The algorithms that the issuer has keys for.
+    pub algorithms: AlgorithmSet,
     /// How long a key signs.
     pub rotation_interval: Duration,
     /// How long verifiers may cache the JWKS.
@@ -47,6 +50,7 @@ impl Keys {
                 Some(value) => MasterKeySource::Value(value),
                 None => MasterKeySource::File(file.unwrap_or_else(|| DEFAULT_MASTER_KEY_FILE.into())),
             },
+            algorithms: algorithms(reader),
             rotation_interval: reader.value("keys.rotation_interval", "30d"),
             jwks_max_age: reader.value("keys.jwks_max_age", "5m"),
             clock_skew: reader.value("keys.clock_skew", "60s"),
@@ -62,4 +66,24 @@ impl Keys {
         reader.lasts("keys.max_partition", keys.max_partition, "1s", "1year");
         keys
     }
+}
+
+/// What is always there is named too, so that the list says all that there is.
+fn algorithms(reader: &mut Reader) -> AlgorithmSet {
+    const NAME: &str = "keys.algorithms";
+    let named: Vec<SigningAlgorithm> = reader.list_over(NAME, "[\"EdDSA\", \"RS256\"]");
+    if named.is_empty() {
+        return SigningAlgorithm::ALWAYS.into_iter().collect();
+    }
+    reader.check(
+        NAME,
+        named.contains(&SigningAlgorithm::EdDsa),
+        "must contain \"EdDSA\": access tokens are signed with it unless their audience asks otherwise",
+    );
+    reader.check(
+        NAME,
+        named.contains(&SigningAlgorithm::Rs256),
+        "must contain \"RS256\": every OpenID client may rely on it (OpenID Connect Discovery §3)",
+    );
+    named.into_iter().collect()
 }

@@ -123,7 +123,12 @@ impl Reader {
 
     /// Many values: an array in the file, separated by commas in a variable.
     pub(super) fn list<T: Setting>(&mut self, name: &str) -> Vec<T> {
-        let texts = match self.take(name, "[]") {
+        self.list_over(name, "[]")
+    }
+
+    /// Many values whose absence means something to the caller, which then takes `default`.
+    pub(super) fn list_over<T: Setting>(&mut self, name: &str, default: &'static str) -> Vec<T> {
+        let texts = match self.take(name, default) {
             None => return Vec::new(),
             Some(Given::Many(texts)) => texts,
             Some(Given::One(text)) => text.split(',').map(|part| part.trim().to_owned()).collect(),

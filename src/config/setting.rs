@@ -7,6 +7,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+use crate::oauth::signing_algorithm::SigningAlgorithm;
+
 /// A type that a key may have.
 pub(super) trait Setting: Sized {
     /// What to write, for the error text: "must be …".
@@ -61,6 +63,14 @@ impl Setting for Duration {
 
     fn parse(text: &str) -> Option<Self> {
         humantime::parse_duration(text).ok()
+    }
+}
+
+impl Setting for SigningAlgorithm {
+    const EXPECTED: &'static str = "EdDSA, Ed25519, ES256, RS256 or PS256";
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::parse(text)
     }
 }
 

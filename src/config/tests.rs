@@ -105,6 +105,31 @@ fn a_variable_overrides_the_file() {
 }
 
 #[test]
+fn algorithms_can_be_added_and_two_cannot_be_left_out() {
+    use crate::oauth::signing_algorithm::SigningAlgorithm::{EdDsa, Es256, Ps256, Rs256};
+    let named = |text: &str, environment: &[(&str, &str)]| {
+        let loaded = load("algorithms", text, environment).expect("all values are right");
+        loaded.config.keys.algorithms.iter().collect::<Vec<_>>()
+    };
+    assert_eq!(named("", &[]), [EdDsa, Rs256]);
+    let file = "[keys]\nalgorithms = [\"PS256\", \"RS256\", \"EdDSA\"]";
+    assert_eq!(named(file, &[]), [EdDsa, Rs256, Ps256]);
+    let variable = [("SIGNET_KEYS__ALGORITHMS", "EdDSA, ES256, RS256")];
+    assert_eq!(named(file, &variable), [EdDsa, Es256, Rs256]);
+
+    let text = refusal("algorithms-without", "[keys]\nalgorithms = [\"ES256\"]", &[]);
+    assert!(text.contains("keys.algorithms: must contain \"EdDSA\""), "{text}");
+    assert!(text.contains("keys.algorithms: must contain \"RS256\""), "{text}");
+    assert!(text.contains("OpenID Connect Discovery §3"), "{text}");
+    let unknown = "[keys]\nalgorithms = [\"EdDSA\", \"RS256\", \"HS256\"]";
+    let text = refusal("algorithms-unknown", unknown, &[]);
+    assert!(
+        text.contains("\"HS256\" must be EdDSA, Ed25519, ES256, RS256 or PS256"),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_database_url_comes_under_its_usual_name_too() {
     let url = |environment: &[(&str, &str)]| {
         let loaded = load(

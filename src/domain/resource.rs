@@ -1,6 +1,7 @@
 //! An API that accepts our tokens (RFC 8707).
 
 use crate::oauth::scope::ScopeSet;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// A registered API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,15 @@ pub struct Resource {
     pub name: String,
     /// The scopes that mean something there.
     pub scopes: ScopeSet,
+    /// What its access tokens are signed with; `None`: it does not care.
+    pub access_token_signing_alg: Option<SigningAlgorithm>,
+}
+
+impl Resource {
+    /// What its access tokens are signed with: `EdDSA` unless it asks otherwise.
+    pub fn signing_algorithm(&self) -> SigningAlgorithm {
+        self.access_token_signing_alg.unwrap_or(SigningAlgorithm::EdDsa)
+    }
 }
 
 /// The longest `resource` in bytes.

@@ -50,6 +50,7 @@ pub async fn prepare(clients: &Clients<'_>, now: DateTime<Utc>) -> Result<(), Pr
         identifier: api_identifier(issuer),
         name: "Demo API".to_owned(),
         scopes,
+        access_token_signing_alg: None,
     };
     match resources::create(clients.db, &api, issuer, now).await {
         Ok(()) | Err(ResourcesError::Exists(_)) => {}

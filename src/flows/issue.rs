@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::provider::Provider;
 use super::refusal::{BROKEN, Refusal};
+use super::registry::RegistryError;
 use crate::domain::client::Client;
 use crate::domain::grant::Grant;
 use crate::domain::ids::TokenId;
@@ -43,7 +44,13 @@ pub struct Target<'a> {
 /// Why no token was made.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// No key of the wanted algorithm signs.
+    /// The resource is gone since it was looked at.
+    #[error("the resource was deleted at this moment")]
+    Resource,
+    /// Clients and resources are not known at present.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// No key of the wanted algorithm signs. Never is another one taken instead.
     #[error("no {} key signs at present", .0.as_str())]
     NoKey(SigningAlgorithm),
     /// The signature failed.
@@ -54,12 +61,18 @@ pub enum IssueError {
 impl Refusal for IssueError {
     fn code(&self) -> ErrorCode {
         match self {
+            Self::Resource => ErrorCode::InvalidTarget,
+            Self::Registry(error) => error.code(),
             Self::NoKey(_) | Self::Sign(_) => ErrorCode::ServerError,
         }
     }
 
     fn error_description(&self) -> &'static str {
-        BROKEN
+        match self {
+            Self::Resource => "the resource is not one that this client may ask for here",
+            Self::Registry(error) => error.error_description(),
+            Self::NoKey(_) | Self::Sign(_) => BROKEN,
+        }
     }
 }
 
@@ -86,13 +99,8 @@ pub fn for_grant(
         amr: grant.amr.clone(),
         ..access_claims(provider, client, subject.clone(), target, openid, now)
     };
-    let access_token = sign(
-        provider,
-        SigningAlgorithm::EdDsa,
-        TokenType::AccessToken,
-        &claims,
-        now,
-    )?;
+    let algorithm = access_token_algorithm(provider, target)?;
+    let access_token = sign(provider, algorithm, TokenType::AccessToken, &claims, now)?;
     let id_token = if openid {
         let algorithm = client.metadata.id_token_signed_response_alg;
         let told = user::claims(
@@ -146,13 +154,8 @@ pub fn for_client(
     now: DateTime<Utc>,
 ) -> Result<Tokens, IssueError> {
     let claims = access_claims(provider, client, client.id.to_string(), target, false, now);
-    let access_token = sign(
-        provider,
-        SigningAlgorithm::EdDsa,
-        TokenType::AccessToken,
-        &claims,
-        now,
-    )?;
+    let algorithm = access_token_algorithm(provider, target)?;
+    let access_token = sign(provider, algorithm, TokenType::AccessToken, &claims, now)?;
     Ok(Tokens {
         access_token: Secret::new(access_token),
         expires_in: provider.settings.access_token_ttl,
@@ -194,6 +197,16 @@ fn access_claims(
         acr: None,
         amr: Vec::new(),
     }
+}
+
+/// What the API asks for, also where the provider itself is an audience beside it: our own endpoints know every
+/// key.
+fn access_token_algorithm(provider: &Provider, target: Target<'_>) -> Result<SigningAlgorithm, IssueError> {
+    let Some(identifier) = target.resource else {
+        return Ok(SigningAlgorithm::EdDsa);
+    };
+    let resource = provider.registry.resource(identifier)?;
+    Ok(resource.ok_or(IssueError::Resource)?.signing_algorithm())
 }
 
 fn sign(

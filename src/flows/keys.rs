@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::domain::mac::{MacKey, MacKeys, MacPurpose};
 use crate::domain::signing_key::{StoredMacKey, StoredSigningKey, in_charge};
 use crate::jose::wrap::{self, MasterKey, WrapError};
-use crate::jose::{self, GenerateError, KeyRing, KeyringError, NewKey};
-use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::jose::{self, GenerateError, KeyRing, KeyringError, NewKey, Seed};
+use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 use crate::random::Random;
 use crate::storage::keys::FirstKeys;
 use crate::storage::{self, Db, StorageError};
@@ -51,8 +51,8 @@ pub struct LoadedKeys {
     pub mac: MacKeySet,
 }
 
-/// Makes the keys of a new issuer, wrapped with the first of `masters`: for each algorithm one that signs at
-/// once and two announced, and a MAC key for each purpose. Does nothing where there are keys already, or where
+/// Makes the keys of a new issuer, wrapped with the first of `masters`: for each of `algorithms` one that signs
+/// at once and two announced, and a MAC key for each purpose. Does nothing where there are keys already, or where
 /// another node is the first.
 ///
 /// # Errors
@@ -60,6 +60,7 @@ pub struct LoadedKeys {
 pub async fn ensure_first_keys(
     db: &Db,
     masters: &[MasterKey],
+    algorithms: AlgorithmSet,
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<(), KeysError> {
@@ -67,13 +68,13 @@ pub async fn ensure_first_keys(
         return Ok(());
     }
     let master = masters.first().ok_or(KeysError::NoMasterKey)?;
-    let made = new_signing_keys(random).await?;
+    let made = new_signing_keys(algorithms, random).await?;
     let tx = db.begin().await?;
     if storage::keys::claim_first(&tx).await? == FirstKeys::Exist {
         return Ok(tx.commit().await?);
     }
     let now = clock.now();
-    for algorithm in SigningAlgorithm::ALL {
+    for algorithm in algorithms.iter() {
         let of_algorithm = made.iter().filter(|new| new.algorithm == algorithm);
         for (position, new) in of_algorithm.enumerate() {
             let signing_at = (position == 0).then_some(now);
@@ -129,18 +130,19 @@ pub async fn load(
     })
 }
 
-async fn new_signing_keys(random: &dyn Random) -> Result<Vec<NewKey>, KeysError> {
-    let mut keys: Vec<_> = (0..=ANNOUNCED).map(|_| jose::generate_ed25519(random)).collect();
-    let rsa = tokio::task::spawn_blocking(|| {
-        (0..=ANNOUNCED)
-            .map(|_| jose::generate_rsa())
-            .collect::<Result<Vec<_>, _>>()
+async fn new_signing_keys(algorithms: AlgorithmSet, random: &dyn Random) -> Result<Vec<NewKey>, KeysError> {
+    let wanted: Vec<_> = algorithms
+        .iter()
+        .flat_map(|algorithm| std::iter::repeat_n(algorithm, ANNOUNCED + 1))
+        .map(|algorithm| (algorithm, Seed::draw(random)))
+        .collect();
+    let made = tokio::task::spawn_blocking(move || {
+        let made = wanted
+            .iter()
+            .map(|(algorithm, seed)| jose::generate(*algorithm, seed));
+        made.collect::<Result<Vec<_>, _>>()
     });
-    keys.extend(
-        rsa.await
-            .expect("making an RSA key neither panics nor is aborted")?,
-    );
-    Ok(keys)
+    Ok(made.await.expect("making a key neither panics nor is aborted")?)
 }
 
 fn stored_signing_key(

@@ -20,6 +20,7 @@ pub mod registry;
 pub mod resources;
 pub mod revoke;
 pub mod sessions;
+pub mod signing_choice;
 pub mod signup;
 pub mod targets;
 pub mod token;

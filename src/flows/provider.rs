@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::domain::browser_session::SessionPolicy;
 use crate::domain::refresh_token::RefreshPolicy;
 use crate::jose::wrap::MasterKey;
+use crate::oauth::signing_algorithm::AlgorithmSet;
 use crate::password::Hasher;
 use crate::random::Random;
 use crate::storage::{self, Db, StorageError};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub issuer: String,
     /// What the provider calls itself; nobody should have it as a password.
     pub brand: String,
+    /// The algorithms that the issuer shall have keys for.
+    pub algorithms: AlgorithmSet,
     /// The life of an access token, in whole seconds.
     pub access_token_ttl: TimeDelta,
     /// The life of an ID token, in whole seconds.
@@ -117,7 +120,7 @@ impl Provider {
             random,
             masters,
         } = parts;
-        keys::ensure_first_keys(&db, &masters, &*clock, &*random).await?;
+        keys::ensure_first_keys(&db, &masters, settings.algorithms, &*clock, &*random).await?;
         let loaded = keys::load(&db, &masters, settings.longest_lifetime(), clock.now()).await?;
         Ok(Self {
             settings,

@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
+use super::signing_choice::can_be_chosen;
 use crate::domain::resource::{Resource, is_resource_identifier};
+use crate::domain::signing_choice::NotChoosable;
 use crate::oauth::scope::IDENTITY_SCOPES;
-use crate::storage::resources::{self, Insertion};
+use crate::storage::resources::{self, Insertion, ResourceChange};
 use crate::storage::{Db, StorageError};
 
 /// Why a resource was not registered.
@@ -25,6 +27,9 @@ pub enum ResourcesError {
     /// The identifier is that of a client.
     #[error("{0} is the id of a client; a resource must not be")]
     NamesClient(String),
+    /// No key signs with what its tokens shall be signed with.
+    #[error(transparent)]
+    Algorithm(#[from] NotChoosable),
     /// The database did not do it.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -48,6 +53,8 @@ pub async fn create(
         return Err(ResourcesError::IsIssuer);
     }
     scopes_are_its_own(resource.scopes.iter())?;
+    let asked = resource.access_token_signing_alg.into_iter().collect();
+    can_be_chosen::<ResourcesError>(db, asked, now).await?;
     match resources::insert(db, resource, now).await? {
         Insertion::Inserted => Ok(()),
         Insertion::Exists => Err(ResourcesError::Exists(identifier.clone())),
@@ -55,11 +62,25 @@ pub async fn create(
     }
 }
 
-/// The check of scopes that [`create`] makes, for changes.
+/// Changes a resource and returns it as it is then; `None` if there is none.
 ///
 /// # Errors
-/// With the scope that means something else already.
-pub fn scopes_are_its_own<'a>(mut scopes: impl Iterator<Item = &'a str>) -> Result<(), ResourcesError> {
+/// When it would break a rule.
+pub async fn update(
+    db: &Db,
+    identifier: &str,
+    change: &ResourceChange,
+    now: DateTime<Utc>,
+) -> Result<Option<Resource>, ResourcesError> {
+    if let Some(scopes) = &change.scopes {
+        scopes_are_its_own(scopes.iter())?;
+    }
+    let asked = change.access_token_signing_alg.into_iter().collect();
+    can_be_chosen::<ResourcesError>(db, asked, now).await?;
+    Ok(resources::update(db, identifier, change, now).await?)
+}
+
+fn scopes_are_its_own<'a>(mut scopes: impl Iterator<Item = &'a str>) -> Result<(), ResourcesError> {
     match scopes.find(|scope| IDENTITY_SCOPES.contains(scope)) {
         Some(scope) => Err(ResourcesError::IdentityScope(scope.to_owned())),
         None => Ok(()),

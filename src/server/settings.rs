@@ -67,6 +67,7 @@ pub fn provider_settings(config: &Config) -> Settings {
     Settings {
         issuer: config.issuer.clone(),
         brand: config.branding.name.clone(),
+        algorithms: config.keys.algorithms,
         access_token_ttl: delta(tokens.access_token_ttl),
         id_token_ttl: delta(tokens.id_token_ttl),
         authorization_code_ttl: delta(tokens.authorization_code_ttl),

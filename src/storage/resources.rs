@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 use super::{Execute, StorageError};
 use crate::domain::resource::Resource;
 use crate::oauth::scope::ScopeSet;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// What became of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +25,8 @@ pub enum Insertion {
 pub const STATEMENTS: &[&str] = &[INSERT, LIST, UPDATE, DELETE];
 
 const INSERT: &str = "WITH changed AS (
-    INSERT INTO resources (identifier, name, scopes, created_at, updated_at)
-    SELECT $1, $2, $3, $4, $4 WHERE NOT EXISTS (SELECT FROM clients WHERE id = $1)
+    INSERT INTO resources (identifier, name, scopes, access_token_signing_alg, created_at, updated_at)
+    SELECT $1, $2, $3, $4, $5, $5 WHERE NOT EXISTS (SELECT FROM clients WHERE id = $1)
     ON CONFLICT ON CONSTRAINT resources_pkey DO NOTHING RETURNING identifier),
 moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE revisions.name = 'registry')
 SELECT EXISTS (SELECT FROM changed) AS inserted, EXISTS (SELECT FROM clients WHERE id = $1) AS names_client";
@@ -46,6 +47,10 @@ pub async fn insert(
                 (&resource.identifier, Type::TEXT),
                 (&resource.name, Type::TEXT),
                 (&resource.scopes.as_slice(), Type::TEXT_ARRAY),
+                (
+                    &resource.access_token_signing_alg.map(SigningAlgorithm::as_str),
+                    Type::TEXT,
+                ),
                 (&now, Type::TIMESTAMPTZ),
             ],
         )
@@ -60,7 +65,8 @@ pub async fn insert(
     })
 }
 
-const LIST: &str = "SELECT identifier, name, scopes FROM resources ORDER BY identifier";
+const LIST: &str =
+    "SELECT identifier, name, scopes, access_token_signing_alg FROM resources ORDER BY identifier";
 
 /// Every resource, by identifier. A row that this version cannot read is an error of its own.
 ///
@@ -76,20 +82,31 @@ pub async fn list(db: &impl Execute) -> Result<Vec<Result<Resource, StorageError
 }
 
 const UPDATE: &str = "WITH changed AS (
-    UPDATE resources SET name = COALESCE($2, name), scopes = COALESCE($3, scopes), updated_at = $4
-    WHERE identifier = $1 RETURNING identifier, name, scopes),
+    UPDATE resources SET name = COALESCE($2, name), scopes = COALESCE($3, scopes),
+        access_token_signing_alg = COALESCE($4, access_token_signing_alg), updated_at = $5
+    WHERE identifier = $1 RETURNING identifier, name, scopes, access_token_signing_alg),
 moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE revisions.name = 'registry')
-SELECT identifier, name, scopes FROM changed";
+SELECT identifier, name, scopes, access_token_signing_alg FROM changed";
 
-/// Changes what is given of name and scopes, and returns the resource as it is then; `None` if there is none.
+/// What to change of a resource; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct ResourceChange {
+    /// The new name.
+    pub name: Option<String>,
+    /// The new scopes, in place of all old ones.
+    pub scopes: Option<ScopeSet>,
+    /// What its access tokens are signed with from now on.
+    pub access_token_signing_alg: Option<SigningAlgorithm>,
+}
+
+/// Changes a resource and returns it as it is then; `None` if there is none.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn update(
     db: &impl Execute,
     identifier: &str,
-    name: Option<&str>,
-    scopes: Option<&ScopeSet>,
+    change: &ResourceChange,
     now: DateTime<Utc>,
 ) -> Result<Option<Resource>, StorageError> {
     let row = db
@@ -97,8 +114,12 @@ pub async fn update(
             UPDATE,
             &[
                 (&identifier, Type::TEXT),
-                (&name, Type::TEXT),
-                (&scopes.map(ScopeSet::as_slice), Type::TEXT_ARRAY),
+                (&change.name, Type::TEXT),
+                (&change.scopes.as_ref().map(ScopeSet::as_slice), Type::TEXT_ARRAY),
+                (
+                    &change.access_token_signing_alg.map(SigningAlgorithm::as_str),
+                    Type::TEXT,
+                ),
                 (&now, Type::TIMESTAMPTZ),
             ],
         )
@@ -124,17 +145,22 @@ impl TryFrom<&Row> for Resource {
 
     fn try_from(row: &Row) -> Result<Self, StorageError> {
         let identifier: String = row.get("identifier");
-        let scopes = ScopeSet::from_tokens(row.get::<_, Vec<String>>("scopes")).map_err(|_| {
-            StorageError::Inconsistent {
-                table: "resources",
-                column: "scopes",
-                id: identifier.clone(),
-            }
-        })?;
+        let inconsistent = |column| StorageError::Inconsistent {
+            table: "resources",
+            column,
+            id: identifier.clone(),
+        };
+        let scopes =
+            ScopeSet::from_tokens(row.get::<_, Vec<String>>("scopes")).map_err(|_| inconsistent("scopes"))?;
+        let algorithm = |text: &str| {
+            SigningAlgorithm::parse(text).ok_or_else(|| inconsistent("access_token_signing_alg"))
+        };
+        let stored: Option<&str> = row.get("access_token_signing_alg");
         Ok(Self {
-            identifier,
+            access_token_signing_alg: stored.map(algorithm).transpose()?,
             name: row.get("name"),
             scopes,
+            identifier,
         })
     }
 }

@@ -30,6 +30,7 @@ use signet::http::{Site, SiteSettings};
 use signet::jose::wrap::MasterKey;
 use signet::mail::mailbox::Mailbox;
 use signet::oauth::scope::ScopeSet;
+use signet::oauth::signing_algorithm::SigningAlgorithm;
 use signet::password::{HashParams, Hasher, HasherSettings};
 use signet::random::SeededRandom;
 use signet::storage::users::{self, NewUser};
@@ -66,6 +67,7 @@ impl Default for Options {
             settings: Settings {
                 issuer: String::new(),
                 brand: "Signet".to_owned(),
+                algorithms: SigningAlgorithm::ALWAYS.into_iter().collect(),
                 access_token_ttl: TimeDelta::minutes(10),
                 id_token_ttl: TimeDelta::minutes(10),
                 authorization_code_ttl: TimeDelta::seconds(60),
@@ -247,6 +249,7 @@ impl TestApp {
             identifier: identifier.to_owned(),
             name: "Notes".to_owned(),
             scopes: ScopeSet::parse(scope).expect("a scope"),
+            access_token_signing_alg: None,
         };
         resources::create(self.db(), &resource, &self.issuer, self.provider.now())
             .await

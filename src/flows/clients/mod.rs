@@ -11,10 +11,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 
+use super::signing_choice::can_be_chosen;
 use crate::domain::client::{Client, ClientMetadata};
 use crate::domain::ids::ClientId;
 use crate::domain::mac::MacKeys;
 use crate::domain::secret::{PlainToken, Secret, TokenKind};
+use crate::domain::signing_choice::NotChoosable;
 use crate::oauth::error_code::ErrorCode;
 use crate::random::Random;
 use crate::storage::clients::{self, Insertion};
@@ -79,6 +81,9 @@ pub enum ClientsError {
     /// The id is that of a resource.
     #[error("{0} names a resource; a client_id must not")]
     NamesResource(ClientId),
+    /// No key signs with what its ID tokens shall be signed with.
+    #[error(transparent)]
+    Algorithm(#[from] NotChoosable),
     /// There is no such client.
     #[error("there is no client {0}")]
     Unknown(ClientId),
@@ -121,6 +126,11 @@ impl Clients<'_> {
             check::registration(&registration, self.issuer)?;
             all.push(self.complete(registration, now)?);
         }
+        let asked = all
+            .iter()
+            .map(|registered| registered.client.metadata.id_token_signed_response_alg)
+            .collect();
+        can_be_chosen::<ClientsError>(self.db, asked, now).await?;
         let tx = self.db.begin().await?;
         for registered in &all {
             store(&tx, &registered.client).await?;
@@ -142,8 +152,14 @@ impl Clients<'_> {
     ) -> Result<Registered, ClientsError> {
         let mut client = self.find(id).await?;
         let seen = client.updated_at;
+        let algorithm = client.metadata.id_token_signed_response_alg;
         change(&mut client)?;
         check::metadata(&client.metadata)?;
+        // A choice that was made once must not stand in the way of other changes.
+        let asked = client.metadata.id_token_signed_response_alg;
+        if asked != algorithm {
+            can_be_chosen::<ClientsError>(self.db, [asked].into_iter().collect(), now).await?;
+        }
         let mut secret = None;
         if !client.metadata.token_endpoint_auth_method.needs_secret() {
             client.secret = None;

@@ -37,7 +37,7 @@ use crate::telemetry::Metrics;
 
 pub use database::{Database, Role};
 pub use error::ServerError;
-pub use settings::{master_keys, open_provider, provider_settings, start_hasher};
+pub use settings::{key_settings, master_keys, open_provider, provider_settings, start_hasher};
 
 /// How often measurements are sorted into their buckets.
 const METRICS_INTERVAL: Duration = Duration::from_secs(5);
@@ -230,6 +230,12 @@ async fn serve(
     }
     tidying.abort();
     jobs.stop().await;
+    if let Err(error) = provider.say_goodbye().await {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "nobody could be told of the end"
+        );
+    }
     match ended {
         None => Ok(()),
         Some(Ok(result)) => result.map_err(ServerError::Run),

@@ -276,9 +276,9 @@ async fn signing_keys(
         findings.push(Finding::ok("keys", "none yet; the first start makes them"));
         return;
     }
-    let lifetime = server::provider_settings(config).longest_lifetime();
+    let settings = server::key_settings(config);
     let now = server::clock().now();
-    findings.push(match keys::load(&database.db, masters, lifetime, now).await {
+    findings.push(match keys::load(&database.db, masters, &settings, now).await {
         Ok(loaded) => {
             let published = loaded.ring.keys().filter(|key| key.state(now).is_published());
             Finding::ok(

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::output::{Record, or_dash, serialize_time, serialize_time_option, time};
 use super::{CommandError, Shell};
-use crate::domain::signing_key::{KeyState, StoredSigningKey};
+use crate::domain::key_state::KeyState;
+use crate::domain::signing_key::StoredSigningKey;
 use crate::storage::keys;
 
 /// What to do with signing keys.

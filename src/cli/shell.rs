@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_FILE, Loaded, MasterKeySource, process_environment};
 use crate::domain::mac::MacKeys;
 use crate::flows::keys;
+use crate::flows::keys::first::ensure_first_keys;
 use crate::jose::wrap::MasterKey;
 use crate::random::Random;
 use crate::server::{self, Database, Role};
@@ -139,8 +140,8 @@ impl Workplace {
     /// When there is no master key, or the keys cannot be made.
     pub async fn ensure_first_keys(&self) -> Result<Vec<MasterKey>, CommandError> {
         let masters = server::master_keys(&self.config.keys)?;
-        let algorithms = self.config.keys.algorithms;
-        keys::ensure_first_keys(&self.db, &masters, algorithms, self.clock, self.random).await?;
+        let settings = server::key_settings(&self.config);
+        ensure_first_keys(&self.db, &masters, &settings, self.clock, self.random).await?;
         Ok(masters)
     }
 
@@ -150,8 +151,8 @@ impl Workplace {
     /// When there is no master key, or another one.
     pub async fn client_secret_keys(&self) -> Result<MacKeys, CommandError> {
         let masters = self.ensure_first_keys().await?;
-        let lifetime = server::provider_settings(&self.config).longest_lifetime();
-        let loaded = keys::load(&self.db, &masters, lifetime, self.now()).await?;
+        let settings = server::key_settings(&self.config);
+        let loaded = keys::load(&self.db, &masters, &settings, self.now()).await?;
         Ok(loaded.mac.client_secret)
     }
 }

@@ -9,6 +9,8 @@ pub mod eligibility;
 pub mod email;
 pub mod grant;
 pub mod ids;
+pub mod key_schedule;
+pub mod key_state;
 pub mod mac;
 pub mod password;
 pub mod refresh_token;

@@ -3,7 +3,8 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::signing_key::{KeyState, StoredSigningKey};
+use super::key_state::KeyState;
+use super::signing_key::StoredSigningKey;
 use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 
 /// The algorithms of which a key signs at `now`. A set of keys that was announced later counts from the moment

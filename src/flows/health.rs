@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::provider::Provider;
 use super::registry::RegistryError;
-use crate::domain::signing_key::{KeyState, StoredSigningKey};
+use crate::domain::key_schedule::KeySet;
+use crate::domain::key_state::KeyState;
+use crate::domain::signing_key::StoredSigningKey;
+use crate::flows::keys::SetName;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::storage::StorageError;
 
@@ -22,6 +25,9 @@ pub enum NotReady {
     /// Clients and resources are too old to be believed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The keys could not be read for longer than `keys.max_partition`.
+    #[error("the keys could not be read for too long: they may be past a change")]
+    KeysUnread,
     /// No key of this algorithm signs.
     #[error("no {0} key signs at present")]
     Keys(&'static str),
@@ -31,9 +37,9 @@ pub enum NotReady {
 ///
 /// # Errors
 /// With the first thing that is missing.
-pub async fn check(provider: &Provider) -> Result<(), NotReady> {
+pub async fn check(provider: &Provider) -> Result<KeyOutlook, NotReady> {
     let now = provider.now();
-    let keys = provider.keys();
+    let keys = provider.believed_keys(now).map_err(|_| NotReady::KeysUnread)?;
     for algorithm in SigningAlgorithm::ALWAYS {
         if keys.ring.signing_key(algorithm, now).is_none() {
             return Err(NotReady::Keys(algorithm.as_str()));
@@ -45,7 +51,38 @@ pub async fn check(provider: &Provider) -> Result<(), NotReady> {
         .ping()
         .await
         .map_err(NotReady::Database)?;
-    Ok(provider.registry.fresh()?)
+    provider.registry.fresh()?;
+    Ok(outlook(provider, now))
+}
+
+/// What is to come of the signing keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyOutlook {
+    /// When the next key changes its state, if nobody does anything.
+    pub next_change_at: Option<DateTime<Utc>>,
+    /// The algorithms of which no key is announced: were the signing one compromised, verifiers would meet an
+    /// unknown one.
+    pub without_announced: Vec<&'static str>,
+}
+
+fn outlook(provider: &Provider, now: DateTime<Utc>) -> KeyOutlook {
+    let policy = &provider.settings.keys.policy;
+    let keys = provider.keys();
+    let signing = || {
+        keys.sets
+            .iter()
+            .filter(|(name, _)| matches!(name, SetName::Signing(_)))
+    };
+    let announced = |set: &KeySet| set.keys().iter().any(|key| key.state(now) == KeyState::Announced);
+    KeyOutlook {
+        next_change_at: signing()
+            .filter_map(|(_, set)| Some(set.plan(policy, now).first()?.at))
+            .min(),
+        without_announced: signing()
+            .filter(|(_, set)| !announced(set))
+            .map(|(name, _)| name.as_str())
+            .collect(),
+    }
 }
 
 /// Sets the gauges of the signing keys and of the pool.
@@ -53,6 +90,17 @@ pub fn record_metrics(provider: &Provider) {
     provider.db.record_metrics();
     let now = provider.now();
     let keys = provider.keys();
+    let policy = &provider.settings.keys.policy;
+    for (name, set) in &keys.sets {
+        if let (SetName::Signing(algorithm), Some(next)) = (name, set.plan(policy, now).first()) {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "2^52 seconds are longer than keys live"
+            )]
+            metrics::gauge!("signet_signing_key_next_change_seconds", "alg" => algorithm.as_str())
+                .set((next.at - now).num_seconds() as f64);
+        }
+    }
     for algorithm in SigningAlgorithm::ALL {
         for state in KeyState::ALL {
             let of_state = || {
@@ -89,6 +137,11 @@ pub fn describe_metrics() {
         "signet_signing_key_age_seconds",
         metrics::Unit::Seconds,
         "How long the oldest signing key of this state has been in it; 0 if there is none"
+    );
+    metrics::describe_gauge!(
+        "signet_signing_key_next_change_seconds",
+        metrics::Unit::Seconds,
+        "How long until a signing key of this algorithm changes its state by itself"
     );
     metrics::describe_gauge!("signet_signing_keys", "Signing keys, by algorithm and state");
     metrics::describe_gauge!("signet_database_connections", "Connections of the pool, by state");

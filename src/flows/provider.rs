@@ -2,22 +2,26 @@
 //! one a test; nothing is global.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
-use super::keys::{self, KeysError, LoadedKeys};
+use super::keys::first::ensure_first_keys;
+use super::keys::rotation::Rotation;
+use super::keys::{self, KeySettings, KeysError, LoadedKeys};
 use super::limits::Limits;
 use super::registry::Registry;
 use crate::clock::Clock;
 use crate::domain::browser_session::SessionPolicy;
 use crate::domain::refresh_token::RefreshPolicy;
 use crate::jose::wrap::MasterKey;
-use crate::oauth::signing_algorithm::AlgorithmSet;
 use crate::password::Hasher;
 use crate::random::Random;
+use crate::storage::nodes::Node;
 use crate::storage::{self, Db, StorageError};
 
 /// What the operator decided, as the flows need it.
@@ -27,8 +31,8 @@ pub struct Settings {
     pub issuer: String,
     /// What the provider calls itself; nobody should have it as a password.
     pub brand: String,
-    /// The algorithms that the issuer shall have keys for.
-    pub algorithms: AlgorithmSet,
+    /// What rules the keys.
+    pub keys: KeySettings,
     /// The life of an access token, in whole seconds.
     pub access_token_ttl: TimeDelta,
     /// The life of an ID token, in whole seconds.
@@ -50,11 +54,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The life of the longest-lived token that the signing keys sign.
-    pub fn longest_lifetime(&self) -> TimeDelta {
-        self.access_token_ttl.max(self.id_token_ttl)
-    }
-
     /// An address of ours: the issuer and `path`, which begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
@@ -78,7 +77,12 @@ pub struct Provider {
     pub random: Arc<dyn Random>,
     /// What one address may do, as far as this node has seen.
     pub limits: Limits,
+    node: NodeIdentity,
     keys: ArcSwap<LoadedKeys>,
+    /// When the database last confirmed the keys, in microseconds since the epoch.
+    keys_read_at: AtomicI64,
+    /// What this node last told of itself.
+    told: Mutex<Option<Node>>,
     masters: Vec<MasterKey>,
     /// One reload at a time.
     reloading: Mutex<()>,
@@ -103,6 +107,17 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// The keys that open the others; new ones are wrapped with the first.
     pub masters: Vec<MasterKey>,
+    /// Who this node is among the others.
+    pub node: NodeIdentity,
+}
+
+/// Who a node is: what an operator who waits for all nodes is told.
+#[derive(Debug, Clone)]
+pub struct NodeIdentity {
+    /// Chosen at its start.
+    pub id: Uuid,
+    /// The name of its machine, or whatever its operator knows it by.
+    pub name: String,
 }
 
 impl Provider {
@@ -119,9 +134,11 @@ impl Provider {
             clock,
             random,
             masters,
+            node,
         } = parts;
-        keys::ensure_first_keys(&db, &masters, settings.algorithms, &*clock, &*random).await?;
-        let loaded = keys::load(&db, &masters, settings.longest_lifetime(), clock.now()).await?;
+        ensure_first_keys(&db, &masters, &settings.keys, &*clock, &*random).await?;
+        let now = clock.now();
+        let loaded = keys::load(&db, &masters, &settings.keys, now).await?;
         Ok(Self {
             settings,
             db,
@@ -130,7 +147,10 @@ impl Provider {
             clock,
             random,
             limits: Limits::default(),
+            node,
             keys: ArcSwap::from_pointee(loaded),
+            keys_read_at: AtomicI64::new(now.timestamp_micros()),
+            told: Mutex::new(None),
             masters,
             reloading: Mutex::new(()),
             unknown_key: Mutex::new(None),
@@ -147,22 +167,83 @@ impl Provider {
         self.keys.load()
     }
 
-    /// Follows the database: clients, resources and keys are read again if they have changed.
+    /// The keys, if they are still to be believed: a set that could not be read again for too long may be past a
+    /// change (see [`KeyPolicy::serves_until`](crate::domain::key_schedule::KeyPolicy::serves_until)).
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn believed_keys(&self, now: DateTime<Utc>) -> Result<Guard<Arc<LoadedKeys>>, KeysUnread> {
+        let read_at = DateTime::from_timestamp_micros(self.keys_read_at.load(Ordering::Relaxed));
+        let until = self
+            .settings
+            .keys
+            .policy
+            .serves_until(read_at.unwrap_or_default());
+        if now < until {
+            Ok(self.keys())
+        } else {
+            Err(KeysUnread)
+        }
+    }
+
+    /// What changes of keys need.
+    pub fn rotation(&self) -> Rotation<'_> {
+        Rotation {
+            db: &self.db,
+            masters: &self.masters,
+            settings: &self.settings.keys,
+            clock: &*self.clock,
+            random: &*self.random,
+        }
+    }
+
+    /// Follows the database: keys, clients and resources are read again if they have changed. The keys come first:
+    /// a node that cannot follow them must not go on issuing by a registry that is confirmed.
     ///
     /// # Errors
     /// When the database does not answer, or its keys cannot be opened; what was loaded stays.
     pub async fn reload(&self) -> Result<(), ReloadError> {
         let _one = self.reloading.lock().await;
-        let asked = Instant::now();
+        let (asked, now) = (Instant::now(), self.now());
         let revisions = storage::revisions::find(&self.db).await?;
-        self.registry.follow(&self.db, revisions.registry, asked).await?;
         if self.keys().revision != revisions.keys {
-            let lifetime = self.settings.longest_lifetime();
-            let loaded = keys::load(&self.db, &self.masters, lifetime, self.now()).await?;
+            let loaded = keys::load(&self.db, &self.masters, &self.settings.keys, now).await?;
             tracing::info!(keys.revision = loaded.revision, "the keys were read again");
             self.keys.store(Arc::new(loaded));
         }
+        self.keys_read_at.store(now.timestamp_micros(), Ordering::Relaxed);
+        Ok(self.registry.follow(&self.db, revisions.registry, asked).await?)
+    }
+
+    /// Tells the others which keys this node serves: at once when they have changed, else now and then.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn tell(&self) -> Result<(), StorageError> {
+        let mut told = self.told.lock().await;
+        let (revision, now) = (self.keys().revision, self.now());
+        let known = told.as_ref().filter(|told| told.keys_revision == revision);
+        if known.is_some_and(|told| now - told.seen_at < HEARTBEAT && told.seen_at <= now) {
+            return Ok(());
+        }
+        let node = Node {
+            id: self.node.id,
+            name: self.node.name.clone(),
+            keys_revision: revision,
+            keys_loaded_at: known.map_or(now, |told| told.keys_loaded_at),
+            seen_at: now,
+        };
+        storage::nodes::record(&self.db, &node).await?;
+        *told = Some(node);
         Ok(())
+    }
+
+    /// Tells the others that this node serves no more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn say_goodbye(&self) -> Result<(), StorageError> {
+        storage::nodes::delete(&self.db, self.node.id).await
     }
 
     /// [`reload`](Self::reload) because a peer named a key version that is not loaded: once a second at most,
@@ -194,6 +275,9 @@ impl Provider {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a key that is not loaded was named, and the keys could not be read again")]
 pub struct KeysUnread;
+
+/// How often a node says that it is there when it has nothing new to tell.
+const HEARTBEAT: TimeDelta = TimeDelta::seconds(10);
 
 /// How often an unknown key version may cause a reload: anyone can write a token that names one.
 const UNKNOWN_KEY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);

@@ -1,7 +1,6 @@
 //! What every handler is given: the provider, and how it looks from outside.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::header::HeaderValue;
 use ipnet::IpNet;
@@ -24,8 +23,6 @@ pub struct SiteSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// `[branding]`.
     pub branding: Branding,
-    /// `keys.jwks_max_age`.
-    pub jwks_max_age: Duration,
 }
 
 /// The provider as a web site. One a process, shared by its workers.
@@ -58,7 +55,7 @@ impl Site {
         let issuer = Url::parse(&provider.settings.issuer).expect("the configuration holds a URL as issuer");
         let base = issuer.path().trim_end_matches('/').to_owned();
         let secure = issuer.scheme() == "https";
-        let max_age = settings.jwks_max_age.as_secs();
+        let max_age = provider.settings.keys.policy.jwks_max_age.num_seconds();
         Self {
             pages: Pages::new(settings.branding, &base),
             origin: issuer.origin().ascii_serialization(),

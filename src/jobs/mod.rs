@@ -2,6 +2,7 @@
 //! worst, never wrongly.
 
 mod reload;
+mod rotate_keys;
 pub mod sweep_expired;
 
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::flows::provider::Provider;
+
+/// How often the schedule is looked at, at most.
+const ROTATION_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How the jobs work.
 #[derive(Debug, Clone)]
@@ -40,6 +44,11 @@ impl Jobs {
         jobs.tracker.spawn(reload::run(
             Arc::clone(provider),
             settings.poll_interval,
+            jobs.stop.clone(),
+        ));
+        jobs.tracker.spawn(rotate_keys::run(
+            Arc::clone(provider),
+            settings.poll_interval.max(ROTATION_INTERVAL),
             jobs.stop.clone(),
         ));
         jobs.tracker.spawn(sweep_expired::run(

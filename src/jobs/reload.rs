@@ -23,7 +23,7 @@ pub(super) async fn run(provider: Arc<Provider>, interval: Duration, stop: Cance
         if !pause(wait, &stop).await {
             return;
         }
-        trouble = match provider.reload().await {
+        trouble = match follow(&provider).await {
             Ok(()) => {
                 if let Some(trouble) = trouble {
                     trouble.end();
@@ -33,6 +33,11 @@ pub(super) async fn run(provider: Arc<Provider>, interval: Duration, stop: Cance
             Err(error) => Some(Trouble::of(&error, trouble)),
         };
     }
+}
+
+async fn follow(provider: &Provider) -> Result<(), ReloadError> {
+    provider.reload().await?;
+    Ok(provider.tell().await?)
 }
 
 /// What keeps the node from following, told once when it begins and once when it is over.

@@ -75,7 +75,7 @@ impl Kind {
     /// too early. A session outlives its families, which may begin until its end: were it looked at before they
     /// are gone, every round would look at all such sessions in vain.
     fn kept(self, settings: &Settings, clock_skew: TimeDelta) -> TimeDelta {
-        let token_life = settings.longest_lifetime();
+        let token_life = settings.keys.lifetimes.signed;
         match self {
             Self::TokenFamilies => token_life + clock_skew,
             Self::Sessions => settings.refresh.ttl + token_life + clock_skew,

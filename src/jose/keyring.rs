@@ -4,14 +4,16 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use josekit::jws::JwsVerifier;
 
 use super::verifier::{InvalidPublicKey, verifier};
 use super::wrap::{self, MasterKey, WrapError};
 use super::{JwksViews, PublicJwk, PublishedJwks, SigningKey};
+use crate::domain::key_schedule::{KeyPolicy, KeySet};
+use crate::domain::key_state::{KeyState, KeyTimes, in_charge};
 use crate::domain::signing_choice::signing_algorithms;
-use crate::domain::signing_key::{KeyState, StoredSigningKey, in_charge};
+use crate::domain::signing_key::StoredSigningKey;
 use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 
 /// The place that a signing key is wrapped for.
@@ -24,11 +26,15 @@ pub struct KeyRing {
     keys: HashMap<String, RingKey>,
     /// The JWKS and from when it holds; the first holds before its time too.
     published: Vec<(DateTime<Utc>, JwksViews)>,
+    policy: KeyPolicy,
+    /// When the next published key may leave.
+    next_departure: Option<DateTime<Utc>>,
 }
 
 /// One key of the ring, to verify with.
 pub struct RingKey {
     stored: StoredSigningKey,
+    times: KeyTimes,
     verifier: Box<dyn JwsVerifier>,
     signing: Option<SigningKey>,
 }
@@ -41,7 +47,7 @@ impl RingKey {
 
     /// Where the key stands at `now`.
     pub fn state(&self, now: DateTime<Utc>) -> KeyState {
-        self.stored.state(now)
+        self.times.state(now)
     }
 
     /// Whether `signature` is this key's over `message`.
@@ -59,6 +65,7 @@ impl KeyRing {
     pub fn open(
         keys: Vec<StoredSigningKey>,
         masters: &[MasterKey],
+        policy: &KeyPolicy,
         now: DateTime<Utc>,
     ) -> Result<Self, KeyringError> {
         let mut opened = HashMap::with_capacity(keys.len());
@@ -72,9 +79,12 @@ impl KeyRing {
             public.push((key.stored.clone(), jwk));
             opened.insert(kid, key);
         }
+        let times = opened.values().map(|key: &RingKey| key.times.clone()).collect();
         Ok(Self {
             keys: opened,
             published: timeline(public, now),
+            policy: *policy,
+            next_departure: KeySet::new(times).next_departure(policy),
         })
     }
 
@@ -86,7 +96,9 @@ impl KeyRing {
             let signing_at = key.stored.signing_at?;
             (signs && key.algorithm() == algorithm).then_some((signing_at, &*key.stored.kid))
         });
-        self.keys[in_charge(candidates, now)?].signing.as_ref()
+        self.keys[in_charge(candidates, self.policy.clock_skew, now)?]
+            .signing
+            .as_ref()
     }
 
     /// The algorithms of which a key signs at `now`: what a client or an audience may choose. Stricter than
@@ -117,6 +129,16 @@ impl KeyRing {
         &self.published[later.saturating_sub(1)].1
     }
 
+    /// For how long a cache may keep the JWKS that it gets at `now`: `keys.jwks_max_age`, or until the next key may
+    /// leave if that is earlier.
+    pub fn jwks_max_age(&self, now: DateTime<Utc>) -> TimeDelta {
+        let until = self.next_departure.map(|time| time - now);
+        let coming = until.filter(|until| *until > TimeDelta::zero());
+        coming.map_or(self.policy.jwks_max_age, |until| {
+            until.min(self.policy.jwks_max_age)
+        })
+    }
+
     /// Every key, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &StoredSigningKey> {
         self.keys.values().map(|key| &key.stored)
@@ -144,6 +166,7 @@ fn open_key(
         None
     };
     let key = RingKey {
+        times: stored.times(),
         stored,
         verifier,
         signing,
@@ -227,14 +250,23 @@ pub enum KeyFault {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
     use crate::jose::{NewKey, Seed, TokenType, generate, generate_ed25519, generate_rsa};
     use crate::random::SeededRandom;
 
     pub fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000, 0).expect("a valid time")
+    }
+
+    pub fn policy() -> KeyPolicy {
+        KeyPolicy {
+            rotation_interval: TimeDelta::days(30),
+            min_announce: TimeDelta::hours(24),
+            poll_interval: TimeDelta::seconds(1),
+            jwks_max_age: TimeDelta::minutes(5),
+            clock_skew: TimeDelta::seconds(60),
+            max_partition: TimeDelta::hours(12),
+        }
     }
 
     pub fn master() -> MasterKey {
@@ -289,7 +321,7 @@ pub(super) mod tests {
         new.signing_at = Some(seconds(100));
         new.published_at = seconds(1);
         let (old_kid, new_kid) = (old.kid.clone(), new.kid.clone());
-        let ring = KeyRing::open(vec![new, old], &[master()], now()).expect("opens");
+        let ring = KeyRing::open(vec![new, old], &[master()], &policy(), now()).expect("opens");
         let signing = |at| ring.signing_key(SigningAlgorithm::EdDsa, at).map(SigningKey::kid);
         assert_eq!(signing(seconds(-1)), Some(&*old_kid), "a clock that is behind");
         assert_eq!(signing(seconds(0)), Some(&*old_kid));
@@ -309,7 +341,7 @@ pub(super) mod tests {
         let mut announced = ed25519(2);
         announced.signing_at = Some(seconds(100));
         let keys = vec![announced, signing(&generate_rsa().expect("an RSA key"))];
-        let ring = KeyRing::open(keys, &[master()], now()).expect("opens");
+        let ring = KeyRing::open(keys, &[master()], &policy(), now()).expect("opens");
         for at in [-5, 99, 100] {
             let choice = ring.signing_algorithms(seconds(at));
             assert_eq!(choice.contains(SigningAlgorithm::EdDsa), at >= 100, "{at}");
@@ -331,13 +363,15 @@ pub(super) mod tests {
     fn a_wrong_or_missing_master_key_is_named() {
         let other = MasterKey::generate(&SeededRandom::new(5));
         for masters in [vec![], vec![other.clone()]] {
-            let error = KeyRing::open(vec![ed25519(1)], &masters, now()).expect_err("no key opens");
+            let error =
+                KeyRing::open(vec![ed25519(1)], &masters, &policy(), now()).expect_err("no key opens");
             assert!(error.to_string().contains(&master().fingerprint()), "{error}");
             for given in &masters {
                 assert!(error.to_string().contains(&given.fingerprint()), "{error}");
             }
         }
-        KeyRing::open(vec![ed25519(1)], &[other, master()], now()).expect("any of several may be the one");
+        KeyRing::open(vec![ed25519(1)], &[other, master()], &policy(), now())
+            .expect("any of several may be the one");
     }
 
     #[test]
@@ -346,7 +380,7 @@ pub(super) mod tests {
         key.signing_at = Some(seconds(-20));
         key.draining_at = Some(seconds(-10));
         let kid = key.kid.clone();
-        let ring = KeyRing::open(vec![key], &[], now()).expect("opens");
+        let ring = KeyRing::open(vec![key], &[], &policy(), now()).expect("opens");
         assert!(ring.verifier(&kid).is_some());
         assert!(ring.signing_key(SigningAlgorithm::EdDsa, now()).is_none());
     }
@@ -358,7 +392,8 @@ pub(super) mod tests {
             wrapped: two.wrapped,
             ..one.clone()
         };
-        let error = KeyRing::open(vec![exchanged], &[master()], now()).expect_err("another's private key");
+        let error =
+            KeyRing::open(vec![exchanged], &[master()], &policy(), now()).expect_err("another's private key");
         assert!(
             matches!(error.reason, KeyFault::Wrap(WrapError::Place)),
             "{error}"
@@ -368,7 +403,8 @@ pub(super) mod tests {
             public_jwk: two.public_jwk,
             ..one
         };
-        let error = KeyRing::open(vec![renamed], &[master()], now()).expect_err("another's public key");
+        let error =
+            KeyRing::open(vec![renamed], &[master()], &policy(), now()).expect_err("another's public key");
         assert!(matches!(error.reason, KeyFault::PrivateKey), "{error}");
     }
 
@@ -376,7 +412,7 @@ pub(super) mod tests {
     fn private_members_never_reach_the_jwks() {
         let mut key = stored(&generate_rsa().expect("an RSA key"), &master());
         key.public_jwk["d"] = "secret".into();
-        let ring = KeyRing::open(vec![key], &[master()], now()).expect("opens");
+        let ring = KeyRing::open(vec![key], &[master()], &policy(), now()).expect("opens");
         let body = String::from_utf8(ring.jwks(now()).body.to_vec()).expect("UTF-8");
         assert!(!body.contains("secret"), "{body}");
     }
@@ -386,7 +422,7 @@ pub(super) mod tests {
         let seed = |algorithm: SigningAlgorithm| Seed::draw(&SeededRandom::new(algorithm as u64));
         let keys = SigningAlgorithm::ALL
             .map(|algorithm| signing(&generate(algorithm, &seed(algorithm)).expect("a key")));
-        let ring = KeyRing::open(keys.to_vec(), &[master()], now()).expect("opens");
+        let ring = KeyRing::open(keys.to_vec(), &[master()], &policy(), now()).expect("opens");
         for algorithm in SigningAlgorithm::ALL {
             let signing = ring.signing_key(algorithm, now()).expect("signs");
             let token = signing

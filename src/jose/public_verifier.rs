@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
     use crate::domain::signing_key::StoredSigningKey;
-    use crate::jose::keyring::tests::{ed25519, master, now};
+    use crate::jose::keyring::tests::{ed25519, master, now, policy};
     use crate::jose::{KeyRing, TokenType};
     use crate::oauth::signing_algorithm::SigningAlgorithm;
 
@@ -96,7 +96,7 @@ mod tests {
             signing_at: Some(now()),
             ..ed25519(seed)
         };
-        KeyRing::open(vec![key], &[master()], now()).expect("opens")
+        KeyRing::open(vec![key], &[master()], &policy(), now()).expect("opens")
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::claims::{AccessTokenClaims, IdTokenClaims};
 use super::compact::{self, Compact, MAX_TOKEN, Malformed};
 use super::{KeyRing, TokenType};
-use crate::domain::signing_key::KeyState;
+use crate::domain::key_state::KeyState;
 
 /// Why a token is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
     use crate::domain::signing_key::StoredSigningKey;
-    use crate::jose::keyring::tests::{ed25519, master, now};
+    use crate::jose::keyring::tests::{ed25519, master, now, policy};
     use crate::oauth::signing_algorithm::SigningAlgorithm;
 
     const ISSUER: &str = "https://id.example";
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn ring_of(key: StoredSigningKey) -> KeyRing {
-        KeyRing::open(vec![key], &[master()], now()).expect("opens")
+        KeyRing::open(vec![key], &[master()], &policy(), now()).expect("opens")
     }
 
     fn claims() -> Value {

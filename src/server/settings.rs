@@ -11,8 +11,10 @@ use super::ServerError;
 use crate::clock::SystemClock;
 use crate::config::{self, Config, MasterKeySource};
 use crate::domain::browser_session::SessionPolicy;
+use crate::domain::key_schedule::KeyPolicy;
 use crate::domain::refresh_token::RefreshPolicy;
-use crate::flows::provider::{Parts, Provider, Settings};
+use crate::flows::keys::{KeySettings, Lifetimes};
+use crate::flows::provider::{NodeIdentity, Parts, Provider, Settings};
 use crate::flows::registry::{MAX_UNCONFIRMED, Registry};
 use crate::http::SiteSettings;
 use crate::http::pages::assets::Logo;
@@ -20,7 +22,7 @@ use crate::http::pages::view::Branding;
 use crate::jose::read_master_key;
 use crate::jose::wrap::MasterKey;
 use crate::password::{HashParams, Hasher, HasherSettings, StartError};
-use crate::random::SystemRandom;
+use crate::random::{Random, SystemRandom};
 use crate::storage::Db;
 
 /// How many passwords may wait for each thread that hashes. The deadline sheds those that would wait too long.
@@ -67,7 +69,7 @@ pub fn provider_settings(config: &Config) -> Settings {
     Settings {
         issuer: config.issuer.clone(),
         brand: config.branding.name.clone(),
-        algorithms: config.keys.algorithms,
+        keys: key_settings(config),
         access_token_ttl: delta(tokens.access_token_ttl),
         id_token_ttl: delta(tokens.id_token_ttl),
         authorization_code_ttl: delta(tokens.authorization_code_ttl),
@@ -92,6 +94,44 @@ pub(super) fn delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).expect("the configuration allows no longer duration than ten years")
 }
 
+/// What rules the keys.
+pub fn key_settings(config: &Config) -> KeySettings {
+    let (keys, tokens) = (&config.keys, &config.tokens);
+    KeySettings {
+        algorithms: keys.algorithms,
+        policy: KeyPolicy {
+            rotation_interval: delta(keys.rotation_interval),
+            min_announce: delta(keys.min_announce),
+            poll_interval: delta(keys.poll_interval),
+            jwks_max_age: delta(keys.jwks_max_age),
+            clock_skew: delta(keys.clock_skew),
+            max_partition: delta(keys.max_partition),
+        },
+        lifetimes: Lifetimes {
+            signed: delta(tokens.access_token_ttl.max(tokens.id_token_ttl)),
+            refresh_token: delta(tokens.refresh_token_ttl),
+            session: delta(config.sessions.ttl),
+        },
+    }
+}
+
+/// How long a node issues without the database's word that its clients, resources and keys are still the present
+/// ones: `poll + skew` is what the schedule of the keys grants it, and one poll more until it notices.
+fn max_unconfirmed(config: &Config) -> Duration {
+    MAX_UNCONFIRMED.min(config.keys.poll_interval * 2 + config.keys.clock_skew)
+}
+
+/// This node among the others.
+fn node() -> NodeIdentity {
+    let mut id = [0; 16];
+    SystemRandom.fill(&mut id);
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    NodeIdentity {
+        id: uuid::Builder::from_random_bytes(id).into_uuid(),
+        name: format!("{}:{}", name.trim(), std::process::id()),
+    }
+}
+
 /// The provider on a database whose schema is up to date.
 ///
 /// # Errors
@@ -101,11 +141,12 @@ pub async fn open_provider(config: &Config, db: &Db) -> Result<Provider, ServerE
     let parts = Parts {
         settings: provider_settings(config),
         db: db.clone(),
-        registry: Registry::open(db, config.cors.allowed_origins.clone(), MAX_UNCONFIRMED).await?,
+        registry: Registry::open(db, config.cors.allowed_origins.clone(), max_unconfirmed(config)).await?,
         passwords: start_hasher(passwords, passwords.hash_threads, passwords.hash_queue_timeout)?,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         masters: master_keys(&config.keys)?,
+        node: node(),
     };
     Ok(Provider::open(parts).await?)
 }
@@ -126,7 +167,6 @@ pub(super) fn site_settings(config: &Config) -> Result<SiteSettings, ServerError
             logo: branding.logo.as_deref().map(read_logo).transpose()?,
             accent: [accent.red, accent.green, accent.blue],
         },
-        jwks_max_age: config.keys.jwks_max_age,
     })
 }
 

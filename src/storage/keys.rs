@@ -1,11 +1,12 @@
 //! The signing keys, the MAC keys and their revision. All nodes read the same rows, and every change of them
 //! moves the revision in its own transaction.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::{Execute, StorageError, Tx};
+use crate::domain::key_state::KeyTimes;
 use crate::domain::mac::MacPurpose;
 use crate::domain::signing_key::{StoredMacKey, StoredSigningKey};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
@@ -17,7 +18,11 @@ pub const STATEMENTS: &[&str] = &[
     CLAIM_FIRST,
     INSERT_SIGNING_KEY,
     INSERT_MAC_KEY,
-    RAISE_MAX_LIFETIME,
+    RAISE_SIGNING_LIFETIME,
+    RAISE_MAC_LIFETIME,
+    MOVE_REVISION,
+    UPDATE_SIGNING_KEY_TIMES,
+    UPDATE_MAC_KEY_TIMES,
 ];
 
 const LIST_SIGNING_KEYS: &str = "\
@@ -35,7 +40,8 @@ pub async fn list_signing_keys(db: &impl Execute) -> Result<Vec<StoredSigningKey
 }
 
 const LIST_MAC_KEYS: &str = "\
-    SELECT purpose, version, wrapped, master_key, published_at, signing_at, retired_at, compromised_at \
+    SELECT purpose, version, wrapped, master_key, max_lifetime, \
+           published_at, signing_at, draining_at, retired_at, compromised_at \
     FROM mac_keys ORDER BY purpose, version";
 
 /// All MAC keys.
@@ -105,9 +111,9 @@ pub async fn insert_signing_key(tx: &Tx, key: &StoredSigningKey) -> Result<(), S
 }
 
 const INSERT_MAC_KEY: &str = "\
-    INSERT INTO mac_keys (purpose, version, wrapped, master_key, \
-                          published_at, signing_at, retired_at, compromised_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    INSERT INTO mac_keys (purpose, version, wrapped, master_key, max_lifetime, \
+                          published_at, signing_at, draining_at, retired_at, compromised_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
 /// Adds a MAC key. The caller moves the revision in the same transaction.
 ///
@@ -121,8 +127,13 @@ pub async fn insert_mac_key(tx: &Tx, key: &StoredMacKey) -> Result<(), StorageEr
             (&key.version, Type::INT4),
             (&key.wrapped, Type::TEXT),
             (&key.master_key, Type::TEXT),
+            (
+                &key.max_lifetime.map(|lifetime| lifetime.num_seconds()),
+                Type::INT8,
+            ),
             (&key.published_at, Type::TIMESTAMPTZ),
             (&key.signing_at, Type::TIMESTAMPTZ),
+            (&key.draining_at, Type::TIMESTAMPTZ),
             (&key.retired_at, Type::TIMESTAMPTZ),
             (&key.compromised_at, Type::TIMESTAMPTZ),
         ],
@@ -131,24 +142,106 @@ pub async fn insert_mac_key(tx: &Tx, key: &StoredMacKey) -> Result<(), StorageEr
     Ok(())
 }
 
-const RAISE_MAX_LIFETIME: &str = "\
-    UPDATE signing_keys SET max_lifetime = $1 \
-    WHERE max_lifetime < $1 AND (retired_at IS NULL OR retired_at > $2)";
+const RAISE_SIGNING_LIFETIME: &str = "\
+    UPDATE signing_keys SET max_lifetime = $1 WHERE max_lifetime < $1 AND retired_at IS NULL";
 
 /// Says that tokens as long-lived as `lifetime` may be signed from now on, so that no key leaves the JWKS
-/// before its last token. It never goes down: other nodes may be configured otherwise. The revision stays,
-/// since nothing that a node keeps depends on it.
+/// before its last token. It never goes down: other nodes may be configured otherwise. Says whether that was news.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn raise_max_lifetime(
-    db: &impl Execute,
+pub async fn raise_signing_lifetime(tx: &Tx, lifetime: TimeDelta) -> Result<bool, StorageError> {
+    let params = [(&lifetime.num_seconds() as _, Type::INT8)];
+    Ok(tx.execute(RAISE_SIGNING_LIFETIME, &params).await? > 0)
+}
+
+const RAISE_MAC_LIFETIME: &str = "\
+    UPDATE mac_keys SET max_lifetime = $2 \
+    WHERE purpose = $1 AND (max_lifetime IS NULL OR max_lifetime < $2) AND retired_at IS NULL";
+
+/// The same for what the MAC keys of `purpose` make.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn raise_mac_lifetime(
+    tx: &Tx,
+    purpose: MacPurpose,
     lifetime: TimeDelta,
-    now: DateTime<Utc>,
+) -> Result<bool, StorageError> {
+    let params = [
+        (&purpose.as_str() as _, Type::TEXT),
+        (&lifetime.num_seconds() as _, Type::INT8),
+    ];
+    Ok(tx.execute(RAISE_MAC_LIFETIME, &params).await? > 0)
+}
+
+const MOVE_REVISION: &str =
+    "UPDATE revisions SET revision = revision + 1 WHERE name = 'keys' RETURNING revision";
+
+/// Moves the revision and says what it is now. Whoever changes keys does this first: everyone else waits until
+/// the transaction ends, so that what is read after it stays as it is.
+///
+/// # Errors
+/// When the database does not answer, or the revision is missing.
+pub async fn move_revision(tx: &Tx) -> Result<i64, StorageError> {
+    let row = tx.query_opt(MOVE_REVISION, &[]).await?;
+    let row = row.ok_or_else(|| StorageError::Inconsistent {
+        table: "revisions",
+        column: "revision",
+        id: "keys".to_owned(),
+    })?;
+    Ok(row.try_get("revision")?)
+}
+
+// A private key that will never sign again is of use to a thief alone.
+const UPDATE_SIGNING_KEY_TIMES: &str = "\
+    UPDATE signing_keys SET signing_at = $2, draining_at = $3, retired_at = $4, compromised_at = $5, \
+           wrapped = CASE WHEN $4::timestamptz IS NULL AND $5::timestamptz IS NULL THEN wrapped END \
+    WHERE kid = $1";
+
+/// Stores the times of the signing key that they name. The private part of one that is retired or compromised
+/// goes. The caller moves the revision in the same transaction.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn update_signing_key_times(tx: &Tx, times: &KeyTimes) -> Result<(), StorageError> {
+    tx.execute(
+        UPDATE_SIGNING_KEY_TIMES,
+        &[
+            (&times.id, Type::TEXT),
+            (&times.signing_at, Type::TIMESTAMPTZ),
+            (&times.draining_at, Type::TIMESTAMPTZ),
+            (&times.retired_at, Type::TIMESTAMPTZ),
+            (&times.compromised_at, Type::TIMESTAMPTZ),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+const UPDATE_MAC_KEY_TIMES: &str = "\
+    UPDATE mac_keys SET signing_at = $3, draining_at = $4, retired_at = $5, compromised_at = $6 \
+    WHERE purpose = $1 AND version::text = $2";
+
+/// The same for the MAC key of `purpose` whose version they name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn update_mac_key_times(
+    tx: &Tx,
+    purpose: MacPurpose,
+    times: &KeyTimes,
 ) -> Result<(), StorageError> {
-    db.execute(
-        RAISE_MAX_LIFETIME,
-        &[(&lifetime.num_seconds(), Type::INT8), (&now, Type::TIMESTAMPTZ)],
+    tx.execute(
+        UPDATE_MAC_KEY_TIMES,
+        &[
+            (&purpose.as_str(), Type::TEXT),
+            (&times.id, Type::TEXT),
+            (&times.signing_at, Type::TIMESTAMPTZ),
+            (&times.draining_at, Type::TIMESTAMPTZ),
+            (&times.retired_at, Type::TIMESTAMPTZ),
+            (&times.compromised_at, Type::TIMESTAMPTZ),
+        ],
     )
     .await?;
     Ok(())
@@ -197,8 +290,12 @@ impl TryFrom<&Row> for StoredMacKey {
             version: row.try_get("version")?,
             wrapped: row.try_get("wrapped")?,
             master_key: row.try_get("master_key")?,
+            max_lifetime: row
+                .try_get::<_, Option<i64>>("max_lifetime")?
+                .map(TimeDelta::seconds),
             published_at: row.try_get("published_at")?,
             signing_at: row.try_get("signing_at")?,
+            draining_at: row.try_get("draining_at")?,
             retired_at: row.try_get("retired_at")?,
             compromised_at: row.try_get("compromised_at")?,
         })

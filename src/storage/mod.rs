@@ -17,6 +17,7 @@ pub mod keys;
 mod lease;
 pub mod logins;
 pub mod migrate;
+pub mod nodes;
 pub mod pool;
 pub mod resources;
 pub mod revisions;

@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use signet::clock::{Clock, TestClock};
+use signet::domain::key_state::KeyState;
 use signet::domain::mac::{MacKeys, MacPurpose};
-use signet::domain::signing_key::{KeyState, StoredSigningKey};
-use signet::flows::keys::{LoadedKeys, ensure_first_keys, load};
+use signet::domain::signing_key::StoredSigningKey;
+use signet::flows::keys::first::ensure_first_keys;
+use signet::flows::keys::{KeySettings, Lifetimes, LoadedKeys, load};
 use signet::jose::wrap::MasterKey;
-use signet::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
+use signet::oauth::signing_algorithm::SigningAlgorithm;
 use signet::random::{SeededRandom, SystemRandom};
 use signet::storage::{self, Db, Statements};
 
+use crate::support::app::key_settings;
 use crate::support::database::{TestDatabase, database};
-
-const LIFETIME: TimeDelta = TimeDelta::minutes(10);
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).expect("a valid time")
@@ -24,16 +25,18 @@ fn master(seed: u64) -> MasterKey {
     MasterKey::generate(&SeededRandom::new(seed))
 }
 
-fn always() -> AlgorithmSet {
-    SigningAlgorithm::ALWAYS.into_iter().collect()
-}
-
 async fn start(db: &Db, master: MasterKey) -> LoadedKeys {
     let clock = TestClock::starting_at(now());
-    ensure_first_keys(db, std::slice::from_ref(&master), always(), &clock, &SystemRandom)
-        .await
-        .expect("the first keys");
-    load(db, &[master], LIFETIME, clock.now())
+    ensure_first_keys(
+        db,
+        std::slice::from_ref(&master),
+        &key_settings(),
+        &clock,
+        &SystemRandom,
+    )
+    .await
+    .expect("the first keys");
+    load(db, &[master], &key_settings(), clock.now())
         .await
         .expect("the keys load")
 }
@@ -70,7 +73,7 @@ async fn of_nodes_that_start_at_once_one_makes_the_keys() {
     for node in &loaded {
         assert_eq!(node.revision, 1);
         assert_eq!(node.ring.jwks(now()).etag, loaded[0].ring.jwks(now()).etag);
-        for algorithm in always().iter() {
+        for algorithm in SigningAlgorithm::ALWAYS {
             let kid = |node: &LoadedKeys| {
                 let key = node.ring.signing_key(algorithm, now()).expect("a key signs");
                 key.kid().to_owned()
@@ -86,7 +89,7 @@ async fn of_nodes_that_start_at_once_one_makes_the_keys() {
         assert_eq!(code(&node.mac.cookie), code(&loaded[0].mac.cookie));
     }
     let mac_keys = storage::keys::list_mac_keys(&database.db).await.expect("listed");
-    assert_eq!(mac_keys.len(), MacPurpose::ALL.len());
+    assert_eq!(mac_keys.len(), 3 * MacPurpose::ALL.len());
 }
 
 #[tokio::test]
@@ -114,10 +117,10 @@ async fn a_wrong_or_missing_master_key_is_an_error_and_makes_no_keys() {
     let before = storage::keys::list_signing_keys(db).await.expect("listed");
     for masters in [vec![], vec![master(2)]] {
         let clock = TestClock::starting_at(now());
-        ensure_first_keys(db, &masters, always(), &clock, &SystemRandom)
+        ensure_first_keys(db, &masters, &key_settings(), &clock, &SystemRandom)
             .await
             .expect("there are keys already");
-        let error = load(db, &masters, LIFETIME, now())
+        let error = load(db, &masters, &key_settings(), now())
             .await
             .expect_err("no key opens");
         let text = error.to_string();
@@ -134,7 +137,7 @@ async fn a_wrong_or_missing_master_key_is_an_error_and_makes_no_keys() {
 async fn a_new_issuer_without_a_master_key_gets_no_keys() {
     let database = database().await;
     let clock = TestClock::starting_at(now());
-    let error = ensure_first_keys(&database.db, &[], always(), &clock, &SystemRandom).await;
+    let error = ensure_first_keys(&database.db, &[], &key_settings(), &clock, &SystemRandom).await;
     assert!(error.is_err());
     let keys = storage::keys::list_signing_keys(&database.db)
         .await
@@ -171,7 +174,14 @@ async fn the_longest_lifetime_of_any_node_stands_and_a_retired_keys_does_not_mov
         .expect("inserted");
     tx.commit().await.expect("committed");
     for minutes in [60, 5] {
-        load(db, &[master(1)], TimeDelta::minutes(minutes), now())
+        let settings = KeySettings {
+            lifetimes: Lifetimes {
+                signed: TimeDelta::minutes(minutes),
+                ..key_settings().lifetimes
+            },
+            ..key_settings()
+        };
+        load(db, &[master(1)], &settings, now())
             .await
             .expect("the keys load");
         for key in storage::keys::list_signing_keys(db).await.expect("listed") {

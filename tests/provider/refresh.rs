@@ -139,7 +139,9 @@ async fn add_mac_key(app: &TestApp, version: i32) {
             .expect("wrapped"),
         master_key: master_key().fingerprint(),
         published_at: now,
+        max_lifetime: None,
         signing_at: Some(now),
+        draining_at: None,
         retired_at: None,
         compromised_at: None,
     };
@@ -156,7 +158,7 @@ async fn a_key_of_another_node_is_loaded_before_its_tokens_are_refused() {
     let spa = walk.app.spa().await;
     let cut_off = walk.app.second_node().await;
     let old = first(&walk, &spa, &[]).await;
-    add_mac_key(&walk.app, 2).await;
+    add_mac_key(&walk.app, 4).await;
     let newer = walk.app.second_node().await;
     let new = next(&Api::new(&newer), &spa, &old).await;
     // All at once, so that most of them come while the first is loading the key.
@@ -176,7 +178,7 @@ async fn a_key_of_another_node_is_loaded_before_its_tokens_are_refused() {
         "temporarily_unavailable",
     );
     // A version that there never was is refused by whoever can look.
-    walk.app.sql("DELETE FROM mac_keys WHERE version = 2").await;
+    walk.app.sql("DELETE FROM mac_keys WHERE version = 4").await;
     walk.app
         .sql("UPDATE revisions SET revision = revision + 1 WHERE name = 'keys'")
         .await;

@@ -13,13 +13,15 @@ use signet::clock::{Clock, SystemClock, TestClock};
 use signet::domain::browser_session::SessionPolicy;
 use signet::domain::email::EmailAddress;
 use signet::domain::ids::{ClientId, UserId};
+use signet::domain::key_schedule::KeyPolicy;
 use signet::domain::password::Password;
 use signet::domain::refresh_token::RefreshPolicy;
 use signet::domain::resource::Resource;
 use signet::domain::user::Profile;
 use signet::flows::clients::{Clients, metadata};
 use signet::flows::demo;
-use signet::flows::provider::{Parts, Provider, Settings};
+use signet::flows::keys::{KeySettings, Lifetimes};
+use signet::flows::provider::{NodeIdentity, Parts, Provider, Settings};
 use signet::flows::registry::{MAX_UNCONFIRMED, Registry};
 use signet::flows::resources;
 use signet::http::dev::DevSite;
@@ -61,13 +63,33 @@ pub struct Options {
     pub max_unconfirmed: Duration,
 }
 
+/// The keys' settings by default.
+pub fn key_settings() -> KeySettings {
+    KeySettings {
+        algorithms: SigningAlgorithm::ALWAYS.into_iter().collect(),
+        policy: KeyPolicy {
+            rotation_interval: TimeDelta::days(30),
+            min_announce: TimeDelta::hours(24),
+            poll_interval: TimeDelta::seconds(1),
+            jwks_max_age: TimeDelta::minutes(5),
+            clock_skew: TimeDelta::seconds(60),
+            max_partition: TimeDelta::hours(12),
+        },
+        lifetimes: Lifetimes {
+            signed: TimeDelta::minutes(10),
+            refresh_token: TimeDelta::days(90),
+            session: TimeDelta::days(30),
+        },
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             settings: Settings {
                 issuer: String::new(),
                 brand: "Signet".to_owned(),
-                algorithms: SigningAlgorithm::ALWAYS.into_iter().collect(),
+                keys: key_settings(),
                 access_token_ttl: TimeDelta::minutes(10),
                 id_token_ttl: TimeDelta::minutes(10),
                 authorization_code_ttl: TimeDelta::seconds(60),
@@ -95,7 +117,6 @@ impl Default for Options {
                     logo: None,
                     accent: [0x1d, 0x4e, 0xd8],
                 },
-                jwks_max_age: Duration::from_secs(300),
             },
             hasher: HasherSettings {
                 params: HashParams {
@@ -186,6 +207,10 @@ impl TestApp {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(SEED.fetch_add(1, Ordering::Relaxed))),
             masters: vec![master_key()],
+            node: NodeIdentity {
+                id: uuid::Uuid::from_u128(SEED.fetch_add(1, Ordering::Relaxed).into()),
+                name: "test".to_owned(),
+            },
         };
         let provider = Arc::new(Provider::open(parts).await.expect("the keys are made"));
         let site = Site::new(provider.clone(), options.site);

@@ -1,17 +1,31 @@
 //! `GET /.well-known/jwks.json` (RFC 7517 §5): bytes that were made once, from memory, with or without a
 //! database. With `alg` in the query the document has the keys of these algorithms alone.
 
+use std::sync::Arc;
+
+use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
+use arc_swap::Guard;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::metadata::document_or_unchanged;
+use crate::flows::keys::LoadedKeys;
+use crate::flows::provider::KeysUnread;
 use crate::http::error;
 use crate::http::site::Site;
 use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 
-/// Answers with the published keys: all, or those of the algorithms that the query names.
+/// Answers with the published keys: all, or those of the algorithms that the query names. Keys that could not be
+/// read again for too long are not served: they may be past a change, and a verifier does better with what it has.
 pub async fn jwks(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
-    let keys = site.provider.keys();
     let now = site.provider.now();
+    let keys = match site.provider.believed_keys(now) {
+        Ok(keys) => keys,
+        Err(_) => match read_again(&site, now).await {
+            Ok(keys) => keys,
+            Err(unread) => return error::oauth(&unread),
+        },
+    };
     let jwks = match view(request.query_string()) {
         Ok(None) => keys.ring.jwks(now),
         Ok(Some(algorithms)) => keys.ring.jwks_view(algorithms, now),
@@ -21,11 +35,25 @@ pub async fn jwks(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     };
     document_or_unchanged(
         &request,
-        &site,
+        cache_control(&site, keys.ring.jwks_max_age(now)),
         "application/jwk-set+json",
         &jwks.etag,
         &jwks.body,
     )
+}
+
+/// The database may be back, or this machine awake, since the last poll.
+async fn read_again(site: &Site, now: DateTime<Utc>) -> Result<Guard<Arc<LoadedKeys>>, KeysUnread> {
+    site.provider.reload_for_unknown_key().await?;
+    site.provider.believed_keys(now)
+}
+
+fn cache_control(site: &Site, max_age: TimeDelta) -> HeaderValue {
+    if max_age == site.provider.settings.keys.policy.jwks_max_age {
+        return site.public_cache.clone();
+    }
+    let value = format!("public, max-age={}", max_age.num_seconds());
+    HeaderValue::try_from(value).expect("a number is a header's value")
 }
 
 /// The query names an algorithm that no key of ours ever has. A verifier that misspells it should hear of it

@@ -1,7 +1,7 @@
 //! The metadata documents: `/.well-known/openid-configuration` (OpenID Connect Discovery §4) and
 //! `/.well-known/oauth-authorization-server` (RFC 8414 §3), the same bytes, made once a revision of the registry.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
@@ -12,7 +12,7 @@ pub async fn metadata(request: HttpRequest, site: web::Data<Site>) -> HttpRespon
     let document = site.metadata.present(&site.provider);
     document_or_unchanged(
         &request,
-        &site,
+        site.public_cache.clone(),
         "application/json",
         &document.etag,
         &document.body,
@@ -22,7 +22,7 @@ pub async fn metadata(request: HttpRequest, site: web::Data<Site>) -> HttpRespon
 /// A public document, or that it has not changed (RFC 9110 §15.4.5).
 pub(super) fn document_or_unchanged(
     request: &HttpRequest,
-    site: &Site,
+    cache_control: HeaderValue,
     media_type: &'static str,
     etag: &str,
     body: &Bytes,
@@ -34,7 +34,7 @@ pub(super) fn document_or_unchanged(
         HttpResponse::Ok()
     };
     answer
-        .insert_header((CACHE_CONTROL, site.public_cache.clone()))
+        .insert_header((CACHE_CONTROL, cache_control))
         .insert_header((ETAG, etag));
     if known {
         answer.finish()

@@ -8,6 +8,7 @@ use actix_web::dev::Server;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
+use chrono::SecondsFormat;
 use serde_json::json;
 
 use super::admission;
@@ -69,9 +70,22 @@ async fn healthz() -> HttpResponse {
 /// `GET /readyz`: whether requests should be sent here.
 async fn readyz(provider: web::Data<Provider>) -> HttpResponse {
     match health::check(&provider).await {
-        Ok(()) => HttpResponse::Ok()
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .json(json!({"status": "ok"})),
+        Ok(keys) => {
+            let at = keys.next_change_at;
+            let days = at.map(|at| (at - provider.now()).num_days());
+            let warnings = keys.without_announced.iter();
+            let warnings: Vec<_> = warnings
+                .map(|alg| format!("no {alg} key is announced: the log says why none could be made"))
+                .collect();
+            HttpResponse::Ok()
+                .insert_header((CACHE_CONTROL, "no-store"))
+                .json(json!({
+                    "status": "ok",
+                    "next_key_change_at": at.map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true)),
+                    "days_until_next_key_change": days,
+                    "warnings": warnings,
+                }))
+        }
         Err(reason) => {
             tracing::debug!(error = &reason as &dyn std::error::Error, "not ready");
             HttpResponse::ServiceUnavailable()

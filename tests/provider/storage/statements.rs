@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use signet::storage::{
     access_tokens, authorization_codes, authorization_requests, client_assertion_jtis, clients, consents,
-    events, keys, logins, resources, revisions, server_time, sessions, token_families, users,
+    events, keys, logins, nodes, resources, revisions, server_time, sessions, token_families, users,
 };
 
 use crate::support::database;
@@ -18,6 +18,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("events", events::STATEMENTS),
     ("keys", keys::STATEMENTS),
     ("logins", logins::STATEMENTS),
+    ("nodes", nodes::STATEMENTS),
     ("resources", resources::STATEMENTS),
     ("revisions", revisions::STATEMENTS),
     ("server_time", server_time::STATEMENTS),

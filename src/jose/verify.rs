@@ -152,8 +152,9 @@ mod tests {
 
     use super::*;
     use crate::domain::signing_key::StoredSigningKey;
-    use crate::jose::keyring::tests::{ed25519, master, now, policy};
+    use crate::jose::keyring::tests::{ed25519, master, now, policy, stored};
     use crate::oauth::signing_algorithm::SigningAlgorithm;
+    use crate::random::SeededRandom;
 
     const ISSUER: &str = "https://id.example";
 
@@ -310,6 +311,30 @@ mod tests {
                 VerifyError::Algorithm
             };
             assert_eq!(access(&ring, &forged), Err(expected));
+        }
+    }
+
+    /// `EdDSA` and `Ed25519` are the same signature: what tells them apart is what the key says.
+    #[test]
+    fn a_token_says_the_name_that_its_key_has() {
+        let seed = crate::jose::Seed::draw(&SeededRandom::new(3));
+        let new = crate::jose::generate(SigningAlgorithm::Ed25519, &seed).expect("a key");
+        let ring = ring_of(StoredSigningKey {
+            signing_at: Some(now()),
+            ..stored(&new, &master())
+        });
+        let kid = &new.public_jwk.kid;
+        for (alg, expected) in [("Ed25519", Ok(())), ("EdDSA", Err(VerifyError::Algorithm))] {
+            let header = format!("{{\"alg\":\"{alg}\",\"typ\":\"at+jwt\",\"kid\":\"{kid}\"}}");
+            let signed = format!(
+                "{}.{}",
+                URL_SAFE_NO_PAD.encode(header),
+                URL_SAFE_NO_PAD.encode(claims().to_string())
+            );
+            let key = ring.signing_key(SigningAlgorithm::Ed25519, now()).expect("signs");
+            let signature = key.sign_bytes(signed.as_bytes()).expect("a signature");
+            let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+            assert_eq!(access(&ring, &token).map(drop), expected, "{alg}");
         }
     }
 

@@ -1,6 +1,6 @@
-// jose's createRemoteJWKSet verifies the access token on standard input.
+// jose's createRemoteJWKSet verifies the token on standard input.
 //
-// ISSUER AUDIENCE
+// ISSUER AUDIENCE; [ALG] [TYP] say what it must be, an access token with EdDSA unless told.
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
 import { program, setting } from "./program.mjs";
@@ -14,7 +14,13 @@ await program(async (step) => {
   const { payload, protectedHeader } = await jwtVerify(
     token,
     createRemoteJWKSet(new URL(`${issuer}/.well-known/jwks.json`)),
-    { algorithms: ["EdDSA"], typ: "at+jwt", issuer, audience: setting("AUDIENCE"), requiredClaims: ["exp", "sub"] },
+    {
+      algorithms: [setting("ALG", "EdDSA")],
+      typ: setting("TYP", "at+jwt"),
+      issuer,
+      audience: setting("AUDIENCE"),
+      requiredClaims: ["exp", "sub"],
+    },
   );
   return { header: protectedHeader, claims: payload };
 });

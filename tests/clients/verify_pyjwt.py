@@ -1,6 +1,6 @@
-"""PyJWT's PyJWKClient verifies the access token on standard input.
+"""PyJWT's PyJWKClient verifies the token on standard input.
 
-ISSUER AUDIENCE
+ISSUER AUDIENCE; [ALG] [TYP] say what it must be, an access token with EdDSA unless told.
 """
 import sys
 
@@ -15,9 +15,9 @@ def main(step) -> dict:
     token = sys.stdin.read().strip()
     step("verify")
     key = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json").get_signing_key_from_jwt(token)
-    found = jwt.decode_complete(token, key, algorithms=["EdDSA"], issuer=issuer, audience=setting("AUDIENCE"),
+    found = jwt.decode_complete(token, key, algorithms=[setting("ALG", "EdDSA")], issuer=issuer, audience=setting("AUDIENCE"),
                                 options={"require": ["iss", "aud", "exp", "sub"]})
-    must(found["header"].get("typ") == "at+jwt", f"not an access token: {found['header']}")
+    must(found["header"].get("typ") == setting("TYP", "at+jwt"), f"not such a token: {found['header']}")
     return {"header": found["header"], "claims": found["payload"]}
 
 

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use signet::oauth::signing_algorithm::SigningAlgorithm;
 
 use crate::support::app::TestApp;
 use crate::support::browser::{Answer, Api, Browser};
@@ -117,6 +118,86 @@ async fn whoever_has_it_is_told_so_in_few_bytes() {
         head.header("content-length"),
         Some(&*whole.body.len().to_string())
     );
+}
+
+#[tokio::test]
+async fn a_view_has_the_keys_of_the_algorithms_that_it_names() {
+    let app = TestApp::with(|options| {
+        options.settings.algorithms = SigningAlgorithm::ALL.into_iter().collect();
+    })
+    .await;
+    let api = Api::new(&app);
+    let whole = ask(&api, &[]).await;
+    let keys = whole.json()["keys"].as_array().expect("a list").clone();
+    assert_eq!(keys.len(), 3 * SigningAlgorithm::ALL.len());
+    for (query, algorithms) in [
+        ("alg=RS256", &["RS256"][..]),
+        ("alg=RS256&alg=ES256", &["RS256", "ES256"]),
+        ("alg=ES256&alg=RS256&alg=RS256", &["RS256", "ES256"]),
+        ("alg=Ed25519", &["Ed25519"]),
+        ("v=7&alg=PS256", &["PS256"]),
+    ] {
+        let answer = api.get(&format!("{JWKS}?{query}")).await;
+        let named = |key: &&Value| algorithms.iter().any(|name| key["alg"] == *name);
+        let expected: Vec<_> = keys.iter().filter(named).collect();
+        assert_eq!(answer.json(), json!({"keys": expected}), "{query}");
+        assert_eq!(expected.len(), 3 * algorithms.len());
+    }
+    for other in ["v=7", "algorithm=none", "ALG=none", ""] {
+        let answer = api.get(&format!("{JWKS}?{other}")).await;
+        assert_eq!(answer.body, whole.body, "{other}");
+        assert_eq!(answer.header("etag"), whole.header("etag"), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_view_is_cached_and_shared_like_the_whole() {
+    let app = TestApp::start().await;
+    let api = Api::new(&app);
+    let whole = ask(&api, &[]).await;
+    let view = |query: &str, known: &str| {
+        let url = format!("{JWKS}?{query}");
+        let request = api.http().get(api.url(&url)).header("if-none-match", known);
+        let request = request.header("origin", "https://anything.example");
+        async move { Answer::of(request.send().await.expect("an answer")).await }
+    };
+    let fresh = view("alg=RS256", "").await;
+    assert_eq!(fresh.status, StatusCode::OK);
+    let etag = fresh.header("etag").expect("a tag");
+    assert_ne!(Some(etag), whole.header("etag"));
+    let known = view("alg=RS256", etag).await;
+    assert_eq!((known.status, &*known.body), (StatusCode::NOT_MODIFIED, ""));
+    let other = view("alg=EdDSA", etag).await;
+    assert_eq!(other.status, StatusCode::OK, "another view has another tag");
+    for name in ["cache-control", "content-type", "access-control-allow-origin"] {
+        assert_eq!(fresh.header(name), whole.header(name).or(Some("*")), "{name}");
+        assert!(fresh.header(name).is_some(), "{name}");
+    }
+    // An algorithm without keys here has an empty view; one that nobody knows is a mistake to hear of.
+    assert_eq!(view("alg=ES256", "").await.json(), json!({"keys": []}));
+    for wrong in [
+        "alg=none",
+        "alg=",
+        "alg",
+        "alg=rs256",
+        "alg=RS256,ES256",
+        "alg=RS256&alg=HS256",
+    ] {
+        let answer = view(wrong, etag).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+        assert_eq!(
+            answer.json(),
+            json!({"error": "invalid_request",
+                "error_description": "alg must be EdDSA, Ed25519, ES256, RS256 or PS256"}),
+        );
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{wrong}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{wrong}");
+    }
+    // And it needs no database.
+    app.provider.db.close();
+    let again = view("alg=RS256", "").await;
+    assert_eq!((again.status, again.body), (StatusCode::OK, fresh.body));
+    assert_eq!(view("alg=EdDSA&alg=RS256", "").await.body, whole.body);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod support;
 
 mod access_tokens;
+mod algorithms;
 mod authorization_codes;
 mod authorize;
 mod bad_input;

@@ -23,7 +23,7 @@ use signet::flows::demo;
 use signet::flows::keys::{KeySettings, Lifetimes};
 use signet::flows::provider::{NodeIdentity, Parts, Provider, Settings};
 use signet::flows::registry::{MAX_UNCONFIRMED, Registry};
-use signet::flows::resources;
+use signet::flows::resources::{self, ResourcesError};
 use signet::http::dev::DevSite;
 use signet::http::listen::listen;
 use signet::http::ops::OpsState;
@@ -270,16 +270,26 @@ impl TestApp {
 
     /// Registers an API.
     pub async fn resource(&self, identifier: &str, scope: &str) {
+        let registered = self.resource_signed_with(identifier, scope, None).await;
+        registered.expect("the test's resource is right");
+    }
+
+    /// Registers an API that asks for an algorithm, or does not.
+    pub async fn resource_signed_with(
+        &self,
+        identifier: &str,
+        scope: &str,
+        algorithm: Option<SigningAlgorithm>,
+    ) -> Result<(), ResourcesError> {
         let resource = Resource {
             identifier: identifier.to_owned(),
             name: "Notes".to_owned(),
             scopes: ScopeSet::parse(scope).expect("a scope"),
-            access_token_signing_alg: None,
+            access_token_signing_alg: algorithm,
         };
-        resources::create(self.db(), &resource, &self.issuer, self.provider.now())
-            .await
-            .expect("the test's resource is right");
+        resources::create(self.db(), &resource, &self.issuer, self.provider.now()).await?;
         self.provider.reload().await.expect("the registry is read");
+        Ok(())
     }
 
     /// Makes an account past the pages.

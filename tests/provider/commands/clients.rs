@@ -254,7 +254,7 @@ async fn a_resource_is_made_listed_changed_and_deleted() {
     let made = bench.json(&create).json();
     assert_eq!(
         made,
-        json!({"identifier": "https://api.example", "name": "API", "scopes": ["read", "write"]})
+        json!({"identifier": "https://api.example", "name": "API", "scopes": ["read", "write"], "signing_alg": null})
     );
     assert_eq!(bench.json(&["resources", "list"]).json(), json!([made]));
     let failure = bench.json(&create).failure(1);
@@ -266,7 +266,7 @@ async fn a_resource_is_made_listed_changed_and_deleted() {
         .json();
     assert_eq!(
         changed,
-        json!({"identifier": "https://api.example", "name": "API", "scopes": ["read"]})
+        json!({"identifier": "https://api.example", "name": "API", "scopes": ["read"], "signing_alg": null})
     );
     let failure = bench
         .json(&["resources", "update", "https://api.example", "--scope", "openid"])
@@ -280,4 +280,92 @@ async fn a_resource_is_made_listed_changed_and_deleted() {
     ] {
         assert_eq!(bench.json(line).failure(1)["error"], "not_found");
     }
+}
+
+#[tokio::test]
+async fn an_api_and_a_client_choose_an_algorithm_that_keys_sign_with() {
+    let bench = Bench::new().await;
+    // What every issuer has needs no keys to be there yet.
+    let resource = |algorithm: &'static str| {
+        let identifier = format!("https://{}.example", algorithm.to_ascii_lowercase());
+        [
+            "resources",
+            "create",
+            "--identifier",
+            &identifier,
+            "--name",
+            "API",
+            "--signing-alg",
+            algorithm,
+        ]
+        .map(str::to_owned)
+    };
+    let run = |line: &[String], algorithms: &str| {
+        let line: Vec<&str> = ["--format", "json"]
+            .into_iter()
+            .chain(line.iter().map(String::as_str))
+            .collect();
+        let mut command = bench.command(&line);
+        super::binary::run(command.env("SIGNET_KEYS__ALGORITHMS", algorithms), "")
+    };
+    let made = run(&resource("RS256"), "").json();
+    assert_eq!(made["signing_alg"], "RS256");
+    // The first command that needs keys makes those of every algorithm that is configured.
+    let all = "EdDSA,RS256,ES256";
+    assert_eq!(run(&resource("ES256"), all).json()["signing_alg"], "ES256");
+    let failure = run(&resource("PS256"), all).failure(1);
+    assert_eq!(failure["error"], "algorithm_not_ready");
+    assert_eq!(
+        failure["message"],
+        "no key signs with PS256: add it to keys.algorithms, and the servers announce keys for it"
+    );
+    run(&resource("HS256"), all).failure(2);
+
+    let update = |algorithm: &str| {
+        bench.json(&[
+            "resources",
+            "update",
+            "https://rs256.example",
+            "--signing-alg",
+            algorithm,
+        ])
+    };
+    assert_eq!(update("ES256").json()["signing_alg"], "ES256");
+    assert_eq!(update("Ed25519").failure(1)["error"], "algorithm_not_ready");
+    let listed = bench.json(&["resources", "list"]).json();
+    let listed: Vec<_> = listed
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| &one["signing_alg"])
+        .collect();
+    assert_eq!(listed, ["ES256", "ES256"]);
+
+    let create = [
+        "clients",
+        "create",
+        "--name",
+        "N",
+        "--type",
+        "public",
+        "--redirect-uri",
+        "https://n.example/",
+    ];
+    let chosen =
+        |algorithm: &'static str| [&create[..], &["--id-token-signed-response-alg", algorithm]].concat();
+    let made = bench.json(&chosen("ES256")).json();
+    assert_eq!(made["id_token_signed_response_alg"], "ES256");
+    assert_eq!(
+        bench.json(&chosen("PS256")).failure(1)["error"],
+        "algorithm_not_ready"
+    );
+    let id = made["client_id"].as_str().expect("an id");
+    let update = ["clients", "update", id, "--id-token-signed-response-alg", "RS256"];
+    assert_eq!(
+        bench.json(&update).json()["id_token_signed_response_alg"],
+        "RS256"
+    );
+
+    let without = run(&["doctor".to_owned()], "ES256");
+    assert!(without.stdout.contains("keys.algorithms"), "{without:?}");
 }

@@ -20,7 +20,7 @@ use SigningAlgorithm::{Ed25519, EdDsa, Es256, Ps256, Rs256};
 /// An app whose issuer had all algorithms from the first start on.
 async fn with_all() -> Walk {
     let app = TestApp::with(|options| {
-        options.settings.algorithms = SigningAlgorithm::ALL.into_iter().collect();
+        options.settings.keys.algorithms = SigningAlgorithm::ALL.into_iter().collect();
     });
     Walk::on(app.await, json!({})).await
 }

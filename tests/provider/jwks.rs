@@ -123,7 +123,7 @@ async fn whoever_has_it_is_told_so_in_few_bytes() {
 #[tokio::test]
 async fn a_view_has_the_keys_of_the_algorithms_that_it_names() {
     let app = TestApp::with(|options| {
-        options.settings.algorithms = SigningAlgorithm::ALL.into_iter().collect();
+        options.settings.keys.algorithms = SigningAlgorithm::ALL.into_iter().collect();
     })
     .await;
     let api = Api::new(&app);

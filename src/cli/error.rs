@@ -7,6 +7,7 @@ use crate::domain::signing_choice::NotChoosable;
 use crate::flows::clients::{ClientsError, InvalidRegistration};
 use crate::flows::demo::PrepareError;
 use crate::flows::keys::KeysError;
+use crate::flows::keys::rotation::RotationError;
 use crate::flows::resources::ResourcesError;
 use crate::flows::users::UsersError;
 use crate::jose::MasterKeyFileError;
@@ -157,6 +158,24 @@ impl From<UsersError> for CommandError {
             }
             UsersError::Busy(busy) => Self::caused("busy", &busy),
             UsersError::Storage(storage) => storage.into(),
+        }
+    }
+}
+
+impl From<RotationError> for CommandError {
+    fn from(error: RotationError) -> Self {
+        match error {
+            RotationError::BeforeGate { .. } => {
+                Self::caused("too_early", &error).hint("without --now it is rotated at that time, by itself")
+            }
+            RotationError::NothingAnnounced => Self::caused("nothing_announced", &error)
+                .hint("a running server announces keys; its log says if it cannot"),
+            RotationError::NoSuchKey(kid) => {
+                Self::not_found("key", kid).hint("`signet keys list` shows them, with --mac the MAC keys")
+            }
+            RotationError::Compromised(_) => Self::caused("already_compromised", &error),
+            RotationError::Keys(error) => error.into(),
+            RotationError::Storage(error) => error.into(),
         }
     }
 }

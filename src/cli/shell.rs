@@ -8,8 +8,9 @@ use super::{CommandError, Output};
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_FILE, Loaded, MasterKeySource, process_environment};
 use crate::domain::mac::MacKeys;
-use crate::flows::keys;
 use crate::flows::keys::first::ensure_first_keys;
+use crate::flows::keys::rotation::Rotation;
+use crate::flows::keys::{self, KeySettings};
 use crate::jose::wrap::MasterKey;
 use crate::random::Random;
 use crate::server::{self, Database, Role};
@@ -143,6 +144,17 @@ impl Workplace {
         let settings = server::key_settings(&self.config);
         ensure_first_keys(&self.db, &masters, &settings, self.clock, self.random).await?;
         Ok(masters)
+    }
+
+    /// What changes of keys need.
+    pub fn rotation<'a>(&'a self, masters: &'a [MasterKey], settings: &'a KeySettings) -> Rotation<'a> {
+        Rotation {
+            db: &self.db,
+            masters,
+            settings,
+            clock: self.clock,
+            random: self.random,
+        }
     }
 
     /// The keys under which client secrets are kept; those of a new issuer are made.

@@ -53,14 +53,7 @@ use reader::Reader;
 pub const DEFAULT_FILE: &str = "config/signet.toml";
 
 /// Keys, and sections, that are read and checked, and that this version does nothing with yet.
-const NOT_YET: [&str; 6] = [
-    "keys.rotation_interval",
-    "keys.min_announce",
-    "keys.max_partition",
-    "accounts.reset_ends_sessions",
-    "mail.",
-    "better_auth.",
-];
+const NOT_YET: [&str; 3] = ["accounts.reset_ends_sessions", "mail.", "better_auth."];
 
 /// The variable that names the file.
 const FILE_VARIABLE: &str = "SIGNET_CONFIG";

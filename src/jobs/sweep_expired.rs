@@ -12,7 +12,7 @@ use crate::flows::provider::{Provider, Settings};
 use crate::random::Random;
 use crate::storage::{
     Db, StorageError, access_tokens, authorization_codes, authorization_requests, client_assertion_jtis,
-    events, logins, sessions, token_families,
+    events, logins, nodes, sessions, token_families,
 };
 
 /// How often a table is looked at, on average.
@@ -41,11 +41,12 @@ enum Kind {
     Devices,
     LoginAttempts,
     Events,
+    Nodes,
 }
 
 impl Kind {
     /// Families before sessions: a session stays as long as a family reads it.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::AuthorizationRequests,
         Self::AuthorizationCodes,
         Self::TokenFamilies,
@@ -55,6 +56,7 @@ impl Kind {
         Self::Devices,
         Self::LoginAttempts,
         Self::Events,
+        Self::Nodes,
     ];
 
     const fn table(self) -> &'static str {
@@ -68,6 +70,7 @@ impl Kind {
             Self::Devices => "devices",
             Self::LoginAttempts => "login_attempts",
             Self::Events => "events",
+            Self::Nodes => "nodes",
         }
     }
 
@@ -81,6 +84,7 @@ impl Kind {
             Self::Sessions => settings.refresh.ttl + token_life + clock_skew,
             Self::LoginAttempts => LOGIN_ATTEMPTS_KEPT,
             Self::Events => EVENTS_KEPT,
+            Self::Nodes => settings.keys.policy.longest_partition() + clock_skew,
             _ => clock_skew,
         }
     }
@@ -98,6 +102,7 @@ impl Kind {
             Self::Devices => logins::delete_expired_devices(db, before, BATCH).await,
             Self::LoginAttempts => logins::delete_old_attempts(db, before, BATCH).await,
             Self::Events => events::delete_expired(db, before, BATCH).await,
+            Self::Nodes => nodes::delete_unseen(db, before).await,
         }
     }
 }

@@ -7,6 +7,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use super::grants::{grant_columns, inconsistent, session_stands_sql};
 use super::{Execute, StorageError};
@@ -307,6 +308,53 @@ pub async fn revoke(
     Ok(db.execute(REVOKE, &params).await? == 1)
 }
 
+const END_MINTED: &str = "UPDATE token_families SET ended_at = $1, ended_reason = $2 WHERE id IN (
+    SELECT id FROM token_families
+    WHERE id > $3 AND ended_at IS NULL AND ($4::timestamptz IS NULL OR created_at >= $4)
+        AND ($5::timestamptz IS NULL OR created_at < $5) AND ($6::int IS NULL OR head_kv = $6)
+    ORDER BY id LIMIT $7)
+RETURNING id";
+
+/// What a compromised key minted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Minted {
+    /// Families that began then or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Families that began before.
+    pub until: Option<DateTime<Utc>>,
+    /// Families whose newest token is under this version of the MAC key.
+    pub key_version: Option<i32>,
+}
+
+/// Ends up to `batch` families after `after`, in the order of their ids, and says how many and which was the last:
+/// `None` when there are no more.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn end_minted(
+    db: &impl Execute,
+    minted: &Minted,
+    after: FamilyId,
+    batch: i64,
+    now: DateTime<Utc>,
+) -> Result<(u64, Option<FamilyId>), StorageError> {
+    let params = [
+        (&now as _, Type::TIMESTAMPTZ),
+        (&EndReason::Operator.as_str() as _, Type::TEXT),
+        (after.as_uuid() as _, Type::UUID),
+        (&minted.from as _, Type::TIMESTAMPTZ),
+        (&minted.until as _, Type::TIMESTAMPTZ),
+        (&minted.key_version as _, Type::INT4),
+        (&batch as _, Type::INT8),
+    ];
+    let rows = db.query(END_MINTED, &params).await?;
+    let ids = rows
+        .iter()
+        .map(|row| row.try_get::<_, Uuid>("id").map(FamilyId::from));
+    let last = ids.collect::<Result<Vec<_>, _>>()?.into_iter().max();
+    Ok((rows.len() as u64, last))
+}
+
 const END_OF_SESSION: &str = "UPDATE token_families SET ended_at = $2, ended_reason = $3
 WHERE session_id = $1 AND ended_at IS NULL";
 
@@ -417,6 +465,7 @@ pub const STATEMENTS: &[&str] = &[
     END_THEFT,
     FIND_LIVE,
     REVOKE,
+    END_MINTED,
     END_OF_SESSION,
     END_OF_USER,
     END_ISSUED_BEFORE,

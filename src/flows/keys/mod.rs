@@ -6,6 +6,7 @@
 //!
 //! Keys are never made because others cannot be opened: that would silently end every session and token.
 
+pub mod confirmation;
 pub mod first;
 mod new;
 pub mod rotation;
@@ -133,6 +134,14 @@ pub async fn load(
         },
         sets,
     })
+}
+
+/// The times of all keys, by set.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn sets(db: &Db, settings: &KeySettings) -> Result<Vec<(SetName, KeySet)>, StorageError> {
+    Ok(Rows::read(db).await?.sets(settings.algorithms))
 }
 
 async fn raise_lifetimes(db: &Db, lifetimes: &Lifetimes) -> Result<(), StorageError> {

@@ -1,10 +1,12 @@
 //! The only mint: whatever path leads to tokens ends here. Who may have them was decided before, in the
 //! statement that spent the code or the refresh token, or by the client's own authentication.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::provider::Provider;
-use super::refusal::{BROKEN, Refusal};
+use super::refusal::{BROKEN, Refusal, UNAVAILABLE};
 use super::registry::RegistryError;
 use crate::domain::client::Client;
 use crate::domain::grant::Grant;
@@ -63,6 +65,7 @@ impl Refusal for IssueError {
         match self {
             Self::Resource => ErrorCode::InvalidTarget,
             Self::Registry(error) => error.code(),
+            Self::Sign(error) if error.is_unavailable() => ErrorCode::TemporarilyUnavailable,
             Self::NoKey(_) | Self::Sign(_) => ErrorCode::ServerError,
         }
     }
@@ -71,6 +74,7 @@ impl Refusal for IssueError {
         match self {
             Self::Resource => "the resource is not one that this client may ask for here",
             Self::Registry(error) => error.error_description(),
+            Self::Sign(error) if error.is_unavailable() => UNAVAILABLE,
             Self::NoKey(_) | Self::Sign(_) => BROKEN,
         }
     }
@@ -80,7 +84,7 @@ impl Refusal for IssueError {
 ///
 /// # Errors
 /// When nothing can be signed.
-pub fn for_grant(
+pub async fn for_grant(
     provider: &Provider,
     client: &Client,
     grant: &Grant,
@@ -100,7 +104,7 @@ pub fn for_grant(
         ..access_claims(provider, client, subject.clone(), target, openid, now)
     };
     let algorithm = access_token_algorithm(provider, target)?;
-    let access_token = sign(provider, algorithm, TokenType::AccessToken, &claims, now)?;
+    let access_token = sign(provider, algorithm, TokenType::AccessToken, &claims, now).await?;
     let id_token = if openid {
         let algorithm = client.metadata.id_token_signed_response_alg;
         let told = user::claims(
@@ -124,13 +128,8 @@ pub fn for_grant(
             azp: Some(client.id.clone()),
             user: UserClaims::new(told),
         };
-        Some(Secret::new(sign(
-            provider,
-            algorithm,
-            TokenType::IdToken,
-            &claims,
-            now,
-        )?))
+        let token = sign(provider, algorithm, TokenType::IdToken, &claims, now).await?;
+        Some(Secret::new(token))
     } else {
         None
     };
@@ -147,7 +146,7 @@ pub fn for_grant(
 ///
 /// # Errors
 /// When nothing can be signed.
-pub fn for_client(
+pub async fn for_client(
     provider: &Provider,
     client: &Client,
     target: Target<'_>,
@@ -155,7 +154,7 @@ pub fn for_client(
 ) -> Result<Tokens, IssueError> {
     let claims = access_claims(provider, client, client.id.to_string(), target, false, now);
     let algorithm = access_token_algorithm(provider, target)?;
-    let access_token = sign(provider, algorithm, TokenType::AccessToken, &claims, now)?;
+    let access_token = sign(provider, algorithm, TokenType::AccessToken, &claims, now).await?;
     Ok(Tokens {
         access_token: Secret::new(access_token),
         expires_in: provider.settings.access_token_ttl,
@@ -209,14 +208,14 @@ fn access_token_algorithm(provider: &Provider, target: Target<'_>) -> Result<Sig
     Ok(resource.ok_or(IssueError::Resource)?.signing_algorithm())
 }
 
-fn sign(
+async fn sign(
     provider: &Provider,
     algorithm: SigningAlgorithm,
     typ: TokenType,
-    claims: &impl serde::Serialize,
+    claims: &(impl serde::Serialize + Sync),
     now: DateTime<Utc>,
 ) -> Result<String, IssueError> {
-    let keys = provider.keys();
+    let keys = Arc::clone(&provider.keys());
     let key = keys.ring.signing_key(algorithm, now);
-    Ok(key.ok_or(IssueError::NoKey(algorithm))?.sign(typ, claims)?)
+    Ok(key.ok_or(IssueError::NoKey(algorithm))?.sign(typ, claims).await?)
 }

@@ -22,7 +22,7 @@ pub trait Refusal: std::error::Error {
 }
 
 /// What is said when the database, or what is read from it, is not to be had.
-const UNAVAILABLE: &str = "the server cannot answer at present; try again";
+pub const UNAVAILABLE: &str = "the server cannot answer at present; try again";
 
 /// What is said when something broke here.
 pub const BROKEN: &str = "something went wrong on the server";

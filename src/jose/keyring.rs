@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use josekit::jws::JwsVerifier;
 
+use super::pkcs11::{self, InvalidPkcs11Uri, Pkcs11Signer, Pkcs11Token, Pkcs11Uri};
+use super::signer::{LocalSigner, signer};
 use super::verifier::{InvalidPublicKey, verifier};
 use super::wrap::{self, MasterKey, WrapError};
-use super::{JwksViews, PublicJwk, PublishedJwks, SigningKey};
+use super::{JwksViews, PublicJwk, PublishedJwks, SignError, SigningKey};
 use crate::domain::key_schedule::{KeyPolicy, KeySet};
 use crate::domain::key_state::{KeyState, KeyTimes, in_charge};
 use crate::domain::signing_choice::signing_algorithms;
@@ -58,13 +61,15 @@ impl RingKey {
 
 impl KeyRing {
     /// Opens all keys. The private part is opened of those alone that sign at `now` or may sign later, so
-    /// that a key whose work is done needs no master key any more.
+    /// that a key whose work is done needs no master key any more. Those that rest in a token are opened
+    /// whether or not the token is there: see [`unusable`](Self::unusable).
     ///
     /// # Errors
     /// When a private key cannot be opened, is not the one of its public key, or a public key is none.
     pub fn open(
         keys: Vec<StoredSigningKey>,
         masters: &[MasterKey],
+        token: Option<&Pkcs11Token>,
         policy: &KeyPolicy,
         now: DateTime<Utc>,
     ) -> Result<Self, KeyringError> {
@@ -72,7 +77,7 @@ impl KeyRing {
         let mut public = Vec::with_capacity(keys.len());
         for stored in keys {
             let kid = stored.kid.clone();
-            let (key, jwk) = open_key(stored, masters, now).map_err(|reason| KeyringError {
+            let (key, jwk) = open_key(stored, masters, token, now).map_err(|reason| KeyringError {
                 kid: kid.clone(),
                 reason,
             })?;
@@ -139,6 +144,25 @@ impl KeyRing {
         })
     }
 
+    /// The keys that sign, or may sign later, and that cannot at present because the token that has them is
+    /// away or has them no more. Asks the token.
+    pub async fn unusable(&self) -> Vec<UnusableKey> {
+        let asked = self.keys.values().filter_map(|key| {
+            let signing = key.signing.as_ref()?;
+            Some(async move {
+                let reason = signing.check().await.err()?;
+                Some(UnusableKey {
+                    kid: signing.kid().to_owned(),
+                    reason,
+                })
+            })
+        });
+        // At once: a token that does not answer is waited for one time.
+        let mut unusable: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
+        unusable.sort_by(|a, b| a.kid.cmp(&b.kid));
+        unusable
+    }
+
     /// Every key, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &StoredSigningKey> {
         self.keys.values().map(|key| &key.stored)
@@ -154,6 +178,7 @@ impl fmt::Debug for KeyRing {
 fn open_key(
     stored: StoredSigningKey,
     masters: &[MasterKey],
+    token: Option<&Pkcs11Token>,
     now: DateTime<Utc>,
 ) -> Result<(RingKey, PublicJwk), KeyFault> {
     let key = serde_json::from_value(stored.public_jwk.clone()).map_err(|_| InvalidPublicKey)?;
@@ -161,7 +186,12 @@ fn open_key(
     let verifier = verifier(stored.algorithm, &jwk.key)?;
     let signs = matches!(stored.state(now), KeyState::Announced | KeyState::Signing);
     let signing = if signs {
-        Some(open_private(&stored, masters, &*verifier)?)
+        let opened = if stored.location.starts_with(pkcs11::SCHEME) {
+            open_in_token(&stored, token, &*verifier)
+        } else {
+            open_private(&stored, masters, &*verifier)
+        };
+        Some(opened?)
     } else {
         None
     };
@@ -184,14 +214,25 @@ fn open_private(
     let wrapped = stored.wrapped.as_deref().ok_or(KeyFault::NoPrivateKey)?;
     let place = signing_key_place(&stored.kid);
     let private = wrap::unwrap(masters, &stored.master_key, wrapped, &place)?;
-    let key =
-        SigningKey::from_jwk(&stored.kid, stored.algorithm, &private).map_err(|_| KeyFault::PrivateKey)?;
+    let signer = signer(stored.algorithm, &private).map_err(|_| KeyFault::PrivateKey)?;
     let probe = b"signet: does the private key belong to the public one?";
-    let signature = key.sign_bytes(probe).map_err(|_| KeyFault::PrivateKey)?;
+    let signature = signer.sign(probe).map_err(|_| KeyFault::PrivateKey)?;
     verifier
         .verify(probe, &signature)
         .map_err(|_| KeyFault::PrivateKey)?;
-    Ok(key)
+    let signer = Box::new(LocalSigner(signer));
+    Ok(SigningKey::new(&stored.kid, stored.algorithm, signer))
+}
+
+/// A key that rests in a token. It is not tried here, since the token may be away; its signatures are.
+fn open_in_token(
+    stored: &StoredSigningKey,
+    token: Option<&Pkcs11Token>,
+    verifier: &dyn JwsVerifier,
+) -> Result<SigningKey, KeyFault> {
+    let uri = Pkcs11Uri::parse(&stored.location)?;
+    let signer = Pkcs11Signer::new(token.cloned(), uri, stored.algorithm, verifier.box_clone());
+    Ok(SigningKey::new(&stored.kid, stored.algorithm, Box::new(signer)))
 }
 
 /// The JWKS for every stretch of time from `now` on: it changes when a key retires, and at no other time
@@ -231,6 +272,16 @@ pub struct KeyringError {
     pub reason: KeyFault,
 }
 
+/// A key that cannot sign at present.
+#[derive(Debug, thiserror::Error)]
+#[error("the signing key {kid} cannot sign: {reason}")]
+pub struct UnusableKey {
+    /// The key.
+    pub kid: String,
+    /// Why not.
+    pub reason: SignError,
+}
+
 /// Why a key could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFault {
@@ -243,6 +294,9 @@ pub enum KeyFault {
     /// The row of a key that is to sign has no private key.
     #[error("its private key is not in the database")]
     NoPrivateKey,
+    /// The stored location names no key in a token.
+    #[error("its location is of no use: {0}")]
+    Location(#[from] InvalidPkcs11Uri),
     /// The private key is not the one of the public key.
     #[error("its private key is not the one of its public key")]
     PrivateKey,
@@ -321,7 +375,7 @@ pub(super) mod tests {
         new.signing_at = Some(seconds(100));
         new.published_at = seconds(1);
         let (old_kid, new_kid) = (old.kid.clone(), new.kid.clone());
-        let ring = KeyRing::open(vec![new, old], &[master()], &policy(), now()).expect("opens");
+        let ring = KeyRing::open(vec![new, old], &[master()], None, &policy(), now()).expect("opens");
         let signing = |at| ring.signing_key(SigningAlgorithm::EdDsa, at).map(SigningKey::kid);
         assert_eq!(signing(seconds(-1)), Some(&*old_kid), "a clock that is behind");
         assert_eq!(signing(seconds(0)), Some(&*old_kid));
@@ -341,7 +395,7 @@ pub(super) mod tests {
         let mut announced = ed25519(2);
         announced.signing_at = Some(seconds(100));
         let keys = vec![announced, signing(&generate_rsa().expect("an RSA key"))];
-        let ring = KeyRing::open(keys, &[master()], &policy(), now()).expect("opens");
+        let ring = KeyRing::open(keys, &[master()], None, &policy(), now()).expect("opens");
         for at in [-5, 99, 100] {
             let choice = ring.signing_algorithms(seconds(at));
             assert_eq!(choice.contains(SigningAlgorithm::EdDsa), at >= 100, "{at}");
@@ -364,13 +418,13 @@ pub(super) mod tests {
         let other = MasterKey::generate(&SeededRandom::new(5));
         for masters in [vec![], vec![other.clone()]] {
             let error =
-                KeyRing::open(vec![ed25519(1)], &masters, &policy(), now()).expect_err("no key opens");
+                KeyRing::open(vec![ed25519(1)], &masters, None, &policy(), now()).expect_err("no key opens");
             assert!(error.to_string().contains(&master().fingerprint()), "{error}");
             for given in &masters {
                 assert!(error.to_string().contains(&given.fingerprint()), "{error}");
             }
         }
-        KeyRing::open(vec![ed25519(1)], &[other, master()], &policy(), now())
+        KeyRing::open(vec![ed25519(1)], &[other, master()], None, &policy(), now())
             .expect("any of several may be the one");
     }
 
@@ -380,7 +434,7 @@ pub(super) mod tests {
         key.signing_at = Some(seconds(-20));
         key.draining_at = Some(seconds(-10));
         let kid = key.kid.clone();
-        let ring = KeyRing::open(vec![key], &[], &policy(), now()).expect("opens");
+        let ring = KeyRing::open(vec![key], &[], None, &policy(), now()).expect("opens");
         assert!(ring.verifier(&kid).is_some());
         assert!(ring.signing_key(SigningAlgorithm::EdDsa, now()).is_none());
     }
@@ -392,8 +446,8 @@ pub(super) mod tests {
             wrapped: two.wrapped,
             ..one.clone()
         };
-        let error =
-            KeyRing::open(vec![exchanged], &[master()], &policy(), now()).expect_err("another's private key");
+        let error = KeyRing::open(vec![exchanged], &[master()], None, &policy(), now())
+            .expect_err("another's private key");
         assert!(
             matches!(error.reason, KeyFault::Wrap(WrapError::Place)),
             "{error}"
@@ -403,8 +457,8 @@ pub(super) mod tests {
             public_jwk: two.public_jwk,
             ..one
         };
-        let error =
-            KeyRing::open(vec![renamed], &[master()], &policy(), now()).expect_err("another's public key");
+        let error = KeyRing::open(vec![renamed], &[master()], None, &policy(), now())
+            .expect_err("another's public key");
         assert!(matches!(error.reason, KeyFault::PrivateKey), "{error}");
     }
 
@@ -412,21 +466,22 @@ pub(super) mod tests {
     fn private_members_never_reach_the_jwks() {
         let mut key = stored(&generate_rsa().expect("an RSA key"), &master());
         key.public_jwk["d"] = "secret".into();
-        let ring = KeyRing::open(vec![key], &[master()], &policy(), now()).expect("opens");
+        let ring = KeyRing::open(vec![key], &[master()], None, &policy(), now()).expect("opens");
         let body = String::from_utf8(ring.jwks(now()).body.to_vec()).expect("UTF-8");
         assert!(!body.contains("secret"), "{body}");
     }
 
-    #[test]
-    fn what_the_ring_signs_the_ring_verifies() {
+    #[tokio::test]
+    async fn what_the_ring_signs_the_ring_verifies() {
         let seed = |algorithm: SigningAlgorithm| Seed::draw(&SeededRandom::new(algorithm as u64));
         let keys = SigningAlgorithm::ALL
             .map(|algorithm| signing(&generate(algorithm, &seed(algorithm)).expect("a key")));
-        let ring = KeyRing::open(keys.to_vec(), &[master()], &policy(), now()).expect("opens");
+        let ring = KeyRing::open(keys.to_vec(), &[master()], None, &policy(), now()).expect("opens");
         for algorithm in SigningAlgorithm::ALL {
             let signing = ring.signing_key(algorithm, now()).expect("signs");
             let token = signing
                 .sign(TokenType::IdToken, &serde_json::json!({}))
+                .await
                 .expect("a token");
             let (signed, signature) = token.rsplit_once('.').expect("three parts");
             let signature = crate::jose::compact::decode(signature).expect("base64url");

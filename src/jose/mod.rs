@@ -1,5 +1,5 @@
-//! All of JOSE (RFC 7515 to 7519, 8037, 9864): keys at rest, signing, verifying, the JWKS. josekit is named here
-//! and nowhere else. Knows no SQL and no HTTP.
+//! All of JOSE (RFC 7515 to 7519, 8037, 9864): keys at rest, signing, verifying, the JWKS. josekit and
+//! cryptoki are named here and nowhere else. Knows no SQL and no HTTP.
 
 pub mod claims;
 pub mod client_assertion;
@@ -9,6 +9,7 @@ mod generate;
 mod jwks;
 mod keyring;
 mod master_key_file;
+pub mod pkcs11;
 mod public_verifier;
 mod sign;
 mod signer;
@@ -20,7 +21,7 @@ pub mod wrap;
 pub use client_jwks::{ASSERTION_ALGORITHMS, ClientKeys, InvalidClientJwks};
 pub use generate::{GenerateError, NewKey, Seed, generate, generate_ed25519, generate_rsa};
 pub use jwks::{JwksViews, PublicJwk, PublicKey, PublishedJwks};
-pub use keyring::{KeyFault, KeyRing, KeyringError, RingKey, signing_key_place};
+pub use keyring::{KeyFault, KeyRing, KeyringError, RingKey, UnusableKey, signing_key_place};
 pub use master_key_file::{MasterKeyFileError, create_master_key, read_master_key};
 pub use public_verifier::{NotAccepted, verify_with_jwks};
 pub use sign::{SignError, SigningKey, TokenType};

@@ -80,6 +80,7 @@ fn check_claims(
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use serde_json::json;
 
     use super::*;
@@ -96,7 +97,7 @@ mod tests {
             signing_at: Some(now()),
             ..ed25519(seed)
         };
-        KeyRing::open(vec![key], &[master()], &policy(), now()).expect("opens")
+        KeyRing::open(vec![key], &[master()], None, &policy(), now()).expect("opens")
     }
 
     #[test]
@@ -108,6 +109,8 @@ mod tests {
                 .signing_key(SigningAlgorithm::EdDsa, now())
                 .expect("signs")
                 .sign(typ, &claims)
+                .now_or_never()
+                .expect("a key of this process signs at once")
                 .expect("a token")
         };
         let ring = ring(1);

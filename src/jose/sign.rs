@@ -5,10 +5,10 @@ use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use josekit::JoseError;
-use josekit::jws::JwsSigner;
 use serde::Serialize;
 
-use super::signer::{InvalidPrivateKey, signer};
+use super::pkcs11::Pkcs11Error;
+use super::signer::{Answer, Signer};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// What a token is, said in its header so that none is taken for another (RFC 8725 §3.11).
@@ -37,24 +37,17 @@ pub struct SigningKey {
     kid: String,
     /// The encoded header of each type, its dot included, in the order of [`TokenType::ALL`].
     headers: [String; TokenType::ALL.len()],
-    signer: Box<dyn JwsSigner>,
+    signer: Box<dyn Signer>,
 }
 
 impl SigningKey {
-    /// A key of a private JWK.
-    ///
-    /// # Errors
-    /// When the JWK is no private key of `algorithm`.
-    pub(super) fn from_jwk(
-        kid: &str,
-        algorithm: SigningAlgorithm,
-        private_jwk: &[u8],
-    ) -> Result<Self, InvalidPrivateKey> {
-        Ok(Self {
+    /// A key that tokens call `kid`.
+    pub(super) fn new(kid: &str, algorithm: SigningAlgorithm, signer: Box<dyn Signer>) -> Self {
+        Self {
             kid: kid.to_owned(),
             headers: TokenType::ALL.map(|typ| encoded_header(algorithm, typ, kid)),
-            signer: signer(algorithm, private_jwk)?,
-        })
+            signer,
+        }
     }
 
     /// The name that tokens call the key by.
@@ -62,11 +55,19 @@ impl SigningKey {
         &self.kid
     }
 
+    /// Whether it could sign, without signing: at once for a key of this process.
+    ///
+    /// # Errors
+    /// With the reason why not.
+    pub fn check(&self) -> Answer<'_, ()> {
+        self.signer.check()
+    }
+
     /// Signs `claims` as a compact JWS (RFC 7515 §3.1).
     ///
     /// # Errors
     /// When the claims are no JSON or the signature fails.
-    pub fn sign(&self, typ: TokenType, claims: &impl Serialize) -> Result<String, SignError> {
+    pub async fn sign(&self, typ: TokenType, claims: &(impl Serialize + Sync)) -> Result<String, SignError> {
         let mut payload = Vec::with_capacity(512);
         serde_json::to_writer(&mut payload, claims).map_err(SignError::Claims)?;
         let header = &self.headers[typ as usize];
@@ -75,14 +76,14 @@ impl SigningKey {
         let mut token = String::with_capacity(capacity);
         token.push_str(header);
         URL_SAFE_NO_PAD.encode_string(&payload, &mut token);
-        let signature = self.sign_bytes(token.as_bytes())?;
+        let signature = self.sign_bytes(token.as_bytes()).await?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
         Ok(token)
     }
 
-    pub(super) fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
-        self.signer.sign(message).map_err(SignError::Signature)
+    pub(super) fn sign_bytes<'a>(&'a self, message: &'a [u8]) -> Answer<'a, Vec<u8>> {
+        self.signer.sign(message)
     }
 }
 
@@ -119,6 +120,16 @@ pub enum SignError {
     /// The cryptographic library failed.
     #[error("the signature could not be made")]
     Signature(#[source] JoseError),
+    /// The key is in a token, which is away or will not sign.
+    #[error(transparent)]
+    Token(#[from] Pkcs11Error),
+}
+
+impl SignError {
+    /// Whether it may pass by itself: a token comes back, a library that fails stays broken.
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Token(_))
+    }
 }
 
 #[cfg(test)]
@@ -126,17 +137,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::jose::signer::{LocalSigner, signer};
     use crate::jose::{Seed, generate};
     use crate::random::SeededRandom;
 
-    #[test]
-    fn a_token_is_what_josekit_makes_of_the_same_claims() {
+    #[tokio::test]
+    async fn a_token_is_what_josekit_makes_of_the_same_claims() {
         for algorithm in SigningAlgorithm::ALL {
             let new = generate(algorithm, &Seed::draw(&SeededRandom::new(1))).expect("a key");
             let kid = &new.public_jwk.kid;
-            let key = SigningKey::from_jwk(kid, new.algorithm, &new.private_jwk).expect("a private key");
+            let signer = signer(new.algorithm, &new.private_jwk).expect("a private key");
+            let key = SigningKey::new(kid, new.algorithm, Box::new(LocalSigner(signer)));
             let claims = json!({"sub": "someone", "exp": 1});
-            let token = key.sign(TokenType::AccessToken, &claims).expect("a token");
+            let token = key.sign(TokenType::AccessToken, &claims).await.expect("a token");
 
             let verifier =
                 super::super::verifier::verifier(new.algorithm, &new.public_jwk.key).expect("a key");

@@ -1,16 +1,63 @@
-//! Private keys ready to sign: josekit's, except for Ed25519, where ed25519-dalek takes 28 µs and OpenSSL 70.
+//! Private keys ready to sign. A [`Signer`] is all that others see of them: one that is in this process signs at
+//! once, one in a token ([`super::pkcs11`]) after a while.
+//!
+//! Local keys are josekit's, except for Ed25519, where ed25519-dalek takes 28 µs and OpenSSL 70.
+
+use std::fmt;
+use std::future::{Ready, ready};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{SECRET_KEY_LENGTH, SIGNATURE_LENGTH, Signer as _};
+use futures_util::future::{BoxFuture, Either};
 use josekit::JoseError;
 use josekit::jwk::Jwk;
 use josekit::jws::{ES256, JwsAlgorithm, JwsSigner, PS256, RS256};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{compact, jwks::OkpCurve};
+use super::{SignError, compact, jwks::OkpCurve};
 use crate::domain::secret::Secret;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
+
+/// What a signer answers: at once, or through a future of its own. Nothing is allocated for the former.
+pub type Answer<'a, T> = Either<Ready<Result<T, SignError>>, BoxFuture<'a, Result<T, SignError>>>;
+
+/// Makes the signatures of one private key, wherever that key is.
+pub trait Signer: fmt::Debug + Send + Sync {
+    /// How long a signature is in bytes, to make room for it.
+    fn signature_len(&self) -> usize;
+
+    /// The signature of `message` in the form of JWS (RFC 7515 §5.1).
+    ///
+    /// # Errors
+    /// When the library fails, or the token that has the key is away.
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Answer<'a, Vec<u8>>;
+
+    /// Whether the key could sign, as far as that can be told without signing. What is found may be a second
+    /// old.
+    ///
+    /// # Errors
+    /// With the reason why not.
+    fn check(&self) -> Answer<'_, ()>;
+}
+
+/// A key in this process.
+#[derive(Debug)]
+pub struct LocalSigner(pub Box<dyn JwsSigner>);
+
+impl Signer for LocalSigner {
+    fn signature_len(&self) -> usize {
+        self.0.signature_len()
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Answer<'a, Vec<u8>> {
+        Either::Left(ready(self.0.sign(message).map_err(SignError::Signature)))
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        Either::Left(ready(Ok(())))
+    }
+}
 
 /// The stored private key is none of its algorithm.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +111,8 @@ impl Ed25519Signer {
     }
 }
 
-impl std::fmt::Debug for Ed25519Signer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Ed25519Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Ed25519Signer")
     }
 }

@@ -148,6 +148,7 @@ fn is_type(text: &str, typ: TokenType) -> bool {
 mod tests {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     use chrono::TimeDelta;
+    use futures_util::FutureExt;
     use serde_json::{Value, json};
 
     use super::*;
@@ -166,7 +167,7 @@ mod tests {
     }
 
     fn ring_of(key: StoredSigningKey) -> KeyRing {
-        KeyRing::open(vec![key], &[master()], &policy(), now()).expect("opens")
+        KeyRing::open(vec![key], &[master()], None, &policy(), now()).expect("opens")
     }
 
     fn claims() -> Value {
@@ -181,6 +182,8 @@ mod tests {
         ring.signing_key(SigningAlgorithm::EdDsa, now())
             .expect("signs")
             .sign(typ, claims)
+            .now_or_never()
+            .expect("a key of this process signs at once")
             .expect("a token")
     }
 
@@ -192,7 +195,8 @@ mod tests {
             URL_SAFE_NO_PAD.encode(payload)
         );
         let key = ring.signing_key(SigningAlgorithm::EdDsa, now()).expect("signs");
-        let signature = key.sign_bytes(signed.as_bytes()).expect("a signature");
+        let signature = key.sign_bytes(signed.as_bytes()).now_or_never();
+        let signature = signature.expect("at once").expect("a signature");
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 

@@ -29,7 +29,7 @@ fn stands_at(page: &Answer, path: &str) {
 }
 
 /// An ID token hint for a user, of now.
-fn hint_for(app: &TestApp, client: &str, user: UserId) -> String {
+async fn hint_for(app: &TestApp, client: &str, user: UserId) -> String {
     let keys = app.provider.keys();
     let now = app.provider.now();
     let key = keys
@@ -41,6 +41,7 @@ fn hint_for(app: &TestApp, client: &str, user: UserId) -> String {
     });
     let key = key.expect("a key");
     key.sign(signet::jose::TokenType::IdToken, &claims)
+        .await
         .expect("a token")
 }
 
@@ -55,7 +56,7 @@ async fn none_shows_nothing_and_stores_nothing() {
     let stranger = Browser::new(&app);
     let browser = logged_in(&app, ADA).await;
     let other = app.user(BOB, json!({})).await;
-    let hint = hint_for(&app, &client, other);
+    let hint = hint_for(&app, &client, other).await;
     let sub = json!({"id_token": {"sub": {"value": other}}}).to_string();
     let acr = json!({"id_token": {"acr": {"essential": true, "values": ["phrh"]}}}).to_string();
     app.advance(TimeDelta::seconds(100));
@@ -236,7 +237,7 @@ async fn select_account_goes_on_as_somebody_or_becomes_another() {
     // Where a new login is asked for too, going on is no choice; nor where somebody else is asked for.
     app.advance(TimeDelta::seconds(9));
     let ada: UserId = ada["sub"].as_str().expect("a text").parse().expect("an id");
-    let hint = hint_for(&app, &client, ada);
+    let hint = hint_for(&app, &client, ada).await;
     for further in [
         &[("prompt", "select_account login")][..],
         &[("prompt", "select_account"), ("max_age", "0")],
@@ -324,7 +325,7 @@ async fn a_hint_of_another_user_asks_for_that_user() {
     let client = app.spa().await;
     let browser = logged_in(&app, ADA).await;
     let bob = app.user(BOB, json!({})).await;
-    let hint = hint_for(&app, &client, bob);
+    let hint = hint_for(&app, &client, bob).await;
     let sub = json!({"id_token": {"sub": {"value": bob}}}).to_string();
     for further in [[("id_token_hint", &*hint)], [("claims", &*sub)]] {
         let request = browser.authorize(&client, &further);

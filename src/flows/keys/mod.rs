@@ -115,7 +115,7 @@ pub async fn load(
     let sets = rows.sets(settings.algorithms);
     let Rows { signing, mac } = rows;
     let policy = &settings.policy;
-    let ring = KeyRing::open(signing, masters, policy, now)?;
+    let ring = KeyRing::open(signing, masters, None, policy, now)?;
     if let Some(algorithm) = SigningAlgorithm::ALWAYS
         .into_iter()
         .find(|algorithm| ring.signing_key(*algorithm, now).is_none())

@@ -69,14 +69,7 @@ pub(super) async fn redeem(
         resource: resource.as_deref(),
         scope: &scope,
     };
-    Ok(issue::for_grant(
-        provider,
-        client,
-        &grant,
-        target,
-        refresh_token,
-        now,
-    )?)
+    Ok(issue::for_grant(provider, client, &grant, target, refresh_token, now).await?)
 }
 
 fn challenge_of_verifier(request: &TokenRequest) -> Result<Option<CodeChallenge>, TokenError> {

@@ -11,7 +11,7 @@ use crate::oauth::scope::{IDENTITY_SCOPES, ScopeSet};
 
 /// A token of the client for itself. Asking for no scope gives all that it has; identity scopes say nothing
 /// here, since there is no user.
-pub(super) fn grant(
+pub(super) async fn grant(
     provider: &Provider,
     client: &Client,
     asked: &Asked,
@@ -29,5 +29,5 @@ pub(super) fn grant(
         resource: asked.resource.as_deref(),
         scope: &scope,
     };
-    Ok(issue::for_client(provider, client, target, now)?)
+    Ok(issue::for_client(provider, client, target, now).await?)
 }

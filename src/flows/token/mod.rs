@@ -183,7 +183,7 @@ pub async fn exchange(
             authorization_code::redeem(provider, &client, request, &asked, now).await
         }
         GrantType::RefreshToken => refresh_token::rotate(provider, &client, request, &asked, now).await,
-        GrantType::ClientCredentials => client_credentials::grant(provider, &client, &asked, now),
+        GrantType::ClientCredentials => client_credentials::grant(provider, &client, &asked, now).await,
     }?;
     metrics::counter!("signet_tokens_issued_total", "grant" => grant.as_str()).increment(1);
     tracing::debug!("tokens issued");

@@ -73,14 +73,7 @@ pub(super) async fn rotate(
         resource: resource.as_deref(),
         scope: &scope,
     };
-    Ok(issue::for_grant(
-        provider,
-        client,
-        &grant,
-        target,
-        Some(successor),
-        now,
-    )?)
+    Ok(issue::for_grant(provider, client, &grant, target, Some(successor), now).await?)
 }
 
 /// Whoever asks for more than was granted is refused before the token is spent: a client that keeps asking for

@@ -17,10 +17,10 @@ async fn tokens(app: &TestApp, browser: &Browser, client: &str) -> Value {
 }
 
 /// A token with these claims that the app's own key signed.
-fn signed(app: &TestApp, typ: TokenType, claims: &Value) -> String {
+async fn signed(app: &TestApp, typ: TokenType, claims: &Value) -> String {
     let keys = app.provider.keys();
     let key = keys.ring.signing_key(SigningAlgorithm::EdDsa, app.provider.now());
-    key.expect("a key").sign(typ, claims).expect("a token")
+    key.expect("a key").sign(typ, claims).await.expect("a token")
 }
 
 fn encoded(value: &Value) -> String {
@@ -51,7 +51,7 @@ async fn a_hint_that_is_not_ours_is_refused() {
 
     // Signed with other keys under the same issuer, and by ours under another.
     let stranger = TestApp::with(|options| options.issuer = Some(app.issuer.clone())).await;
-    let strange = signed(&stranger, TokenType::IdToken, &claims);
+    let strange = signed(&stranger, TokenType::IdToken, &claims).await;
     let mut elsewhere = claims.clone();
     elsewhere["iss"] = json!("https://other.example");
     let mut nobody = claims.clone();
@@ -77,15 +77,18 @@ async fn a_hint_that_is_not_ours_is_refused() {
         ("a changed sub", other_sub),
         ("padded", format!("{hint}=")),
         ("a strange key", strange),
-        ("another issuer", signed(&app, TokenType::IdToken, &elsewhere)),
-        ("no user's sub", signed(&app, TokenType::IdToken, &nobody)),
+        (
+            "another issuer",
+            signed(&app, TokenType::IdToken, &elsewhere).await,
+        ),
+        ("no user's sub", signed(&app, TokenType::IdToken, &nobody).await),
         (
             "an access token",
             mine["access_token"].as_str().expect("a token").to_owned(),
         ),
         (
             "the type of another",
-            signed(&app, TokenType::AccessToken, &claims),
+            signed(&app, TokenType::AccessToken, &claims).await,
         ),
         ("9 KiB", format!("{hint}{}", "A".repeat(9000))),
     ] {

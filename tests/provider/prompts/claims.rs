@@ -124,7 +124,7 @@ async fn a_sub_that_nobody_is_is_nobody() {
         }
     }
     let claims = json!({"id_token": {"sub": {"value": ada["sub"]}}}).to_string();
-    let hint = super::hint_for(&app, &client, bob);
+    let hint = super::hint_for(&app, &client, bob).await;
     let silent = [("claims", &*claims), ("prompt", "none")];
     browser.get(&browser.authorize(&client, &silent)).await.code();
     let both = [("claims", &*claims), ("id_token_hint", &*hint)];

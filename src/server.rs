@@ -37,7 +37,7 @@ use crate::telemetry::Metrics;
 
 pub use database::{Database, Role};
 pub use error::ServerError;
-pub use settings::{key_settings, master_keys, open_provider, provider_settings, start_hasher};
+pub use settings::{key_settings, master_keys, open_provider, pkcs11_token, provider_settings, start_hasher};
 
 /// How often measurements are sorted into their buckets.
 const METRICS_INTERVAL: Duration = Duration::from_secs(5);
@@ -99,7 +99,7 @@ pub async fn run(
                 .embedded()
                 .map(|embedded| (embedded.version().to_owned(), embedded.data_dir().to_owned())),
         };
-        serve(
+        let served = serve(
             &config,
             mode,
             site,
@@ -111,7 +111,9 @@ pub async fn run(
             },
             || on_ready(&ready),
         )
-        .await
+        .await;
+        provider.close_token().await;
+        served
     }
     .await;
     database.close().await;

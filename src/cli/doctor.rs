@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{CommandError, Shell};
 use crate::config::{Config, Loaded, MasterKeySource};
 use crate::flows::keys;
+use crate::jose::pkcs11::Pkcs11Token;
 use crate::jose::wrap::MasterKey;
 use crate::server::{self, Database, Role};
 use crate::storage;
@@ -89,7 +90,11 @@ pub async fn run(shell: &Shell, _arguments: Arguments) -> Result<(), CommandErro
         Ok(loaded) => {
             configuration(&loaded, &mut findings);
             let masters = master_key(&loaded.config, &mut findings);
-            database(&loaded.config, masters.as_deref(), &mut findings).await;
+            let token = token(&loaded.config, &mut findings).await;
+            database(&loaded.config, masters.as_deref(), token.as_ref(), &mut findings).await;
+            if let Some(token) = token {
+                token.close().await;
+            }
             mail(&loaded.config, &mut findings);
         }
         Err(error) => findings.push(Finding::failed("configuration", error)),
@@ -167,7 +172,12 @@ fn file_is_private(config: &Config, findings: &mut Vec<Finding>) {
     }
 }
 
-async fn database(config: &Config, masters: Option<&[MasterKey]>, findings: &mut Vec<Finding>) {
+async fn database(
+    config: &Config,
+    masters: Option<&[MasterKey]>,
+    pkcs11: Option<&Pkcs11Token>,
+    findings: &mut Vec<Finding>,
+) {
     let database = match Database::open(config, Role::Command).await {
         Ok(database) => database,
         Err(error) => {
@@ -196,7 +206,7 @@ async fn database(config: &Config, masters: Option<&[MasterKey]>, findings: &mut
     clocks(config, &database, findings).await;
     let readable = schema(config, &database, findings).await;
     if let Some(masters) = masters.filter(|_| readable) {
-        signing_keys(config, &database, masters, findings).await;
+        signing_keys(config, &database, masters, pkcs11, findings).await;
     }
     database.close().await;
 }
@@ -263,6 +273,7 @@ async fn signing_keys(
     config: &Config,
     database: &Database,
     masters: &[MasterKey],
+    pkcs11: Option<&Pkcs11Token>,
     findings: &mut Vec<Finding>,
 ) {
     let made = match storage::revisions::find(&database.db).await {
@@ -278,16 +289,42 @@ async fn signing_keys(
     }
     let settings = server::key_settings(config);
     let now = server::clock().now();
-    findings.push(match keys::load(&database.db, masters, &settings, now).await {
-        Ok(loaded) => {
-            let published = loaded.ring.keys().filter(|key| key.state(now).is_published());
-            Finding::ok(
-                "keys",
-                format!("{} published, all can be opened", published.count()),
-            )
+    let loaded = match keys::load(&database.db, masters, pkcs11, &settings, now).await {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            findings.push(Finding::failed("keys", error));
+            return;
         }
-        Err(error) => Finding::failed("keys", error),
+    };
+    let published = loaded.ring.keys().filter(|key| key.state(now).is_published());
+    let unusable = loaded.ring.unusable().await;
+    if unusable.is_empty() {
+        let text = format!("{} published, all can be opened", published.count());
+        findings.push(Finding::ok("keys", text));
+    }
+    for key in unusable {
+        findings.push(Finding::failed(
+            "keys",
+            CommandError::new("key_missing", key.to_string())
+                .hint("bring the token back with its keys; until then what they should sign is answered 503"),
+        ));
+    }
+}
+
+/// Whether the PKCS#11 token is there and lets us in.
+async fn token(config: &Config, findings: &mut Vec<Finding>) -> Option<Pkcs11Token> {
+    let token = match server::pkcs11_token(&config.keys) {
+        Ok(token) => token?,
+        Err(error) => {
+            findings.push(Finding::failed("PKCS#11", error));
+            return None;
+        }
+    };
+    findings.push(match token.check().await {
+        Ok(()) => Finding::ok("PKCS#11", format!("logged in to the token {:?}", token.label())),
+        Err(error) => Finding::failed("PKCS#11", error),
     });
+    Some(token)
 }
 
 fn mail(config: &Config, findings: &mut Vec<Finding>) {

@@ -11,6 +11,7 @@ use crate::flows::keys::rotation::RotationError;
 use crate::flows::resources::ResourcesError;
 use crate::flows::users::UsersError;
 use crate::jose::MasterKeyFileError;
+use crate::jose::pkcs11::Pkcs11Error;
 use crate::password::StartError;
 use crate::server::ServerError;
 use crate::storage::DatabaseUrlError;
@@ -188,7 +189,27 @@ impl From<KeysError> for CommandError {
                 "the database's keys were made with another master key: set keys.master_key_file to that one",
             ),
             KeysError::NoMasterKey => Self::caused("master_key", &error).hint("`signet init` makes one"),
+            KeysError::Pkcs11(error) => error.into(),
             _ => Self::caused("keys", &error),
+        }
+    }
+}
+
+impl From<Pkcs11Error> for CommandError {
+    fn from(error: Pkcs11Error) -> Self {
+        let told = Self::caused("pkcs11", &error);
+        match error {
+            Pkcs11Error::NotConfigured => {
+                told.hint("set keys.pkcs11_module, pkcs11_token and pkcs11_pin_file")
+            }
+            Pkcs11Error::Module { .. } => {
+                told.hint("keys.pkcs11_module is the shared library of the token's maker")
+            }
+            Pkcs11Error::NoToken { .. } | Pkcs11Error::SeveralTokens(_) => {
+                told.hint("keys.pkcs11_token is the label of one token; the token's own tool lists them")
+            }
+            Pkcs11Error::PinRefused => told.hint("correct keys.pkcs11_pin before anything tries it again"),
+            _ => told.hint("see whether the token's own tool can log in and sign, as this user"),
         }
     }
 }
@@ -266,7 +287,7 @@ impl From<ServerError> for CommandError {
                     told.hint("`listen` must be an address of this machine")
                 }
             }
-            ServerError::Run(_) => Self::caused("internal", &error),
+            ServerError::Run(_) | ServerError::Pkcs11(_) => Self::caused("internal", &error),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::mac::MacKeys;
 use crate::flows::keys::first::ensure_first_keys;
 use crate::flows::keys::rotation::Rotation;
 use crate::flows::keys::{self, KeySettings};
+use crate::jose::pkcs11::Pkcs11Token;
 use crate::jose::wrap::MasterKey;
 use crate::random::Random;
 use crate::server::{self, Database, Role};
@@ -97,6 +98,7 @@ impl Shell {
         let database = Database::open(&config, Role::Command).await?;
         let workplace = Workplace {
             db: database.db.clone(),
+            pkcs11: server::pkcs11_token(&config.keys)?,
             config,
             clock: server::clock(),
             random: server::random(),
@@ -111,6 +113,9 @@ impl Shell {
             result = done => result,
             _ = tokio::signal::ctrl_c() => Err(CommandError::new("interrupted", "interrupted")),
         };
+        if let Some(token) = &workplace.pkcs11 {
+            token.close().await;
+        }
         database.close().await;
         result
     }
@@ -121,6 +126,8 @@ impl Shell {
 pub struct Workplace {
     /// The database.
     pub db: Db,
+    /// The token that has signing keys, or is to have.
+    pub pkcs11: Option<Pkcs11Token>,
     /// The configuration.
     pub config: Config,
     /// The time.
@@ -142,7 +149,8 @@ impl Workplace {
     pub async fn ensure_first_keys(&self) -> Result<Vec<MasterKey>, CommandError> {
         let masters = server::master_keys(&self.config.keys)?;
         let settings = server::key_settings(&self.config);
-        ensure_first_keys(&self.db, &masters, &settings, self.clock, self.random).await?;
+        let pkcs11 = self.pkcs11.as_ref();
+        ensure_first_keys(&self.db, &masters, pkcs11, &settings, self.clock, self.random).await?;
         Ok(masters)
     }
 
@@ -151,6 +159,7 @@ impl Workplace {
         Rotation {
             db: &self.db,
             masters,
+            pkcs11: self.pkcs11.as_ref(),
             settings,
             clock: self.clock,
             random: self.random,
@@ -164,7 +173,7 @@ impl Workplace {
     pub async fn client_secret_keys(&self) -> Result<MacKeys, CommandError> {
         let masters = self.ensure_first_keys().await?;
         let settings = server::key_settings(&self.config);
-        let loaded = keys::load(&self.db, &masters, &settings, self.now()).await?;
+        let loaded = keys::load(&self.db, &masters, self.pkcs11.as_ref(), &settings, self.now()).await?;
         Ok(loaded.mac.client_secret)
     }
 }

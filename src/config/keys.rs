@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::pkcs11::{self, KeyLocation, Pkcs11};
 use super::reader::Reader;
 use crate::domain::secret::Secret;
 use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
@@ -12,6 +13,10 @@ use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 pub struct Keys {
     /// Where the master key comes from.
     pub master_key: MasterKeySource,
+    /// Where new signing keys are made.
+    pub location: KeyLocation,
+    /// The token that has keys, or is to have.
+    pub pkcs11: Option<Pkcs11>,
     /// The algorithms that the issuer has keys for.
     pub algorithms: AlgorithmSet,
     /// How long a key signs.
@@ -45,11 +50,14 @@ impl Keys {
         let value = reader.secret_text("keys.master_key");
         let file: Option<PathBuf> = reader.optional_over("keys.master_key_file", DEFAULT_MASTER_KEY_FILE);
         reader.not_both("keys.master_key", value.is_some() && file.is_some());
+        let (location, pkcs11) = pkcs11::read(reader);
         let keys = Self {
             master_key: match value {
                 Some(value) => MasterKeySource::Value(value),
                 None => MasterKeySource::File(file.unwrap_or_else(|| DEFAULT_MASTER_KEY_FILE.into())),
             },
+            location,
+            pkcs11,
             algorithms: algorithms(reader),
             rotation_interval: reader.value("keys.rotation_interval", "30d"),
             jwks_max_age: reader.value("keys.jwks_max_age", "5m"),

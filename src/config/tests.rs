@@ -105,6 +105,41 @@ fn a_variable_overrides_the_file() {
 }
 
 #[test]
+fn a_token_is_told_whole_or_not_at_all() {
+    let folder = Folder::new("pkcs11");
+    let pin = folder.file("pin", "4711\n");
+    let text = format!(
+        "[keys]\nlocation = \"pkcs11\"\npkcs11_module = \"/m.so\"\npkcs11_token = \"t\"\npkcs11_pin_file = {pin:?}"
+    );
+    let keys = load("pkcs11-whole", &text, &[])
+        .expect("a whole token")
+        .config
+        .keys;
+    let token = keys.pkcs11.expect("a token");
+    assert_eq!((keys.location, token.token.as_str()), (KeyLocation::Pkcs11, "t"));
+    assert_eq!(token.pin.expose(), "4711");
+    assert!(!format!("{token:?}").contains("4711"));
+
+    let none = refusal("pkcs11-none", "[keys]\nlocation = \"pkcs11\"", &[]);
+    for key in ["keys.pkcs11_module", "keys.pkcs11_token", "keys.pkcs11_pin"] {
+        assert!(none.contains(key), "{none}");
+    }
+    let half = refusal("pkcs11-half", "", &[("SIGNET_KEYS__PKCS11_PIN", "4711")]);
+    assert!(
+        half.contains("keys.pkcs11_module") && !half.contains("4711"),
+        "{half}"
+    );
+    let unreadable = text.replace("/pin", "/no-pin");
+    let unreadable = refusal("pkcs11-unreadable", &unreadable, &[]);
+    assert!(
+        unreadable.contains("no-pin") && !unreadable.contains("is missing"),
+        "{unreadable}"
+    );
+    let wrong = refusal("pkcs11-wrong", "[keys]\nlocation = \"hsm\"", &[]);
+    assert!(wrong.contains("\"database\" or \"pkcs11\""), "{wrong}");
+}
+
+#[test]
 fn algorithms_can_be_added_and_two_cannot_be_left_out() {
     use crate::oauth::signing_algorithm::SigningAlgorithm::{EdDsa, Es256, Ps256, Rs256};
     let named = |text: &str, environment: &[(&str, &str)]| {

@@ -1,5 +1,6 @@
 //! Whether this node can serve, and the gauges that tell how it stands. Knows nothing of who asks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +11,7 @@ use crate::domain::key_schedule::KeySet;
 use crate::domain::key_state::KeyState;
 use crate::domain::signing_key::StoredSigningKey;
 use crate::flows::keys::SetName;
+use crate::jose::UnusableKey;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::storage::StorageError;
 
@@ -28,6 +30,9 @@ pub enum NotReady {
     /// The keys could not be read for longer than `keys.max_partition`.
     #[error("the keys could not be read for too long: they may be past a change")]
     KeysUnread,
+    /// The key in charge rests in a token, which is away or has it no more.
+    #[error(transparent)]
+    Key(UnusableKey),
     /// No key of this algorithm signs.
     #[error("no {0} key signs at present")]
     Keys(&'static str),
@@ -40,10 +45,16 @@ pub enum NotReady {
 pub async fn check(provider: &Provider) -> Result<KeyOutlook, NotReady> {
     let now = provider.now();
     let keys = provider.believed_keys(now).map_err(|_| NotReady::KeysUnread)?;
+    let keys = Arc::clone(&keys);
     for algorithm in SigningAlgorithm::ALWAYS {
-        if keys.ring.signing_key(algorithm, now).is_none() {
-            return Err(NotReady::Keys(algorithm.as_str()));
-        }
+        let key = keys.ring.signing_key(algorithm, now);
+        let key = key.ok_or(NotReady::Keys(algorithm.as_str()))?;
+        key.check().await.map_err(|reason| {
+            NotReady::Key(UnusableKey {
+                kid: key.kid().to_owned(),
+                reason,
+            })
+        })?;
     }
     provider
         .db

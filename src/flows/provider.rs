@@ -18,6 +18,7 @@ use super::registry::Registry;
 use crate::clock::Clock;
 use crate::domain::browser_session::SessionPolicy;
 use crate::domain::refresh_token::RefreshPolicy;
+use crate::jose::pkcs11::Pkcs11Token;
 use crate::jose::wrap::MasterKey;
 use crate::password::Hasher;
 use crate::random::Random;
@@ -84,6 +85,7 @@ pub struct Provider {
     /// What this node last told of itself.
     told: Mutex<Option<Node>>,
     masters: Vec<MasterKey>,
+    pkcs11: Option<Pkcs11Token>,
     /// One reload at a time.
     reloading: Mutex<()>,
     /// When the last reload for an unknown key ended, and how.
@@ -107,6 +109,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// The keys that open the others; new ones are wrapped with the first.
     pub masters: Vec<MasterKey>,
+    /// The token that has signing keys, or is to have.
+    pub pkcs11: Option<Pkcs11Token>,
     /// Who this node is among the others.
     pub node: NodeIdentity,
 }
@@ -134,11 +138,13 @@ impl Provider {
             clock,
             random,
             masters,
+            pkcs11,
             node,
         } = parts;
-        ensure_first_keys(&db, &masters, &settings.keys, &*clock, &*random).await?;
+        ensure_first_keys(&db, &masters, pkcs11.as_ref(), &settings.keys, &*clock, &*random).await?;
         let now = clock.now();
-        let loaded = keys::load(&db, &masters, &settings.keys, now).await?;
+        let loaded = keys::load(&db, &masters, pkcs11.as_ref(), &settings.keys, now).await?;
+        tell_unusable(&loaded).await;
         Ok(Self {
             settings,
             db,
@@ -152,9 +158,17 @@ impl Provider {
             keys_read_at: AtomicI64::new(now.timestamp_micros()),
             told: Mutex::new(None),
             masters,
+            pkcs11,
             reloading: Mutex::new(()),
             unknown_key: Mutex::new(None),
         })
+    }
+
+    /// Lets go of the token, once what it is at is done. For the end of the process.
+    pub async fn close_token(&self) {
+        if let Some(token) = &self.pkcs11 {
+            token.close().await;
+        }
     }
 
     /// The present moment. Read once a request and passed on.
@@ -191,6 +205,7 @@ impl Provider {
         Rotation {
             db: &self.db,
             masters: &self.masters,
+            pkcs11: self.pkcs11.as_ref(),
             settings: &self.settings.keys,
             clock: &*self.clock,
             random: &*self.random,
@@ -207,7 +222,15 @@ impl Provider {
         let (asked, now) = (Instant::now(), self.now());
         let revisions = storage::revisions::find(&self.db).await?;
         if self.keys().revision != revisions.keys {
-            let loaded = keys::load(&self.db, &self.masters, &self.settings.keys, now).await?;
+            let loaded = keys::load(
+                &self.db,
+                &self.masters,
+                self.pkcs11.as_ref(),
+                &self.settings.keys,
+                now,
+            )
+            .await?;
+            tell_unusable(&loaded).await;
             tracing::info!(keys.revision = loaded.revision, "the keys were read again");
             self.keys.store(Arc::new(loaded));
         }
@@ -268,6 +291,17 @@ impl Provider {
         });
         *last = Some((Instant::now(), outcome));
         outcome
+    }
+}
+
+/// Names the keys that cannot sign at present: the node verifies and publishes all the same.
+async fn tell_unusable(loaded: &LoadedKeys) {
+    for key in loaded.ring.unusable().await {
+        tracing::error!(
+            key.id = key.kid,
+            error = &key.reason as &dyn std::error::Error,
+            "a signing key is missing"
+        );
     }
 }
 

@@ -54,6 +54,9 @@ pub enum ServerError {
     /// The keys cannot be made or opened.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The token gets no thread.
+    #[error("the system gives no thread for the PKCS#11 token")]
+    Pkcs11(#[source] std::io::Error),
     /// Passwords cannot be hashed.
     #[error(transparent)]
     Hasher(#[from] StartError),

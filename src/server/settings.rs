@@ -13,12 +13,14 @@ use crate::config::{self, Config, MasterKeySource};
 use crate::domain::browser_session::SessionPolicy;
 use crate::domain::key_schedule::KeyPolicy;
 use crate::domain::refresh_token::RefreshPolicy;
+use crate::flows::keys::location::KeyLocation;
 use crate::flows::keys::{KeySettings, Lifetimes};
 use crate::flows::provider::{NodeIdentity, Parts, Provider, Settings};
 use crate::flows::registry::{MAX_UNCONFIRMED, Registry};
 use crate::http::SiteSettings;
 use crate::http::pages::assets::Logo;
 use crate::http::pages::view::Branding;
+use crate::jose::pkcs11::{Pkcs11Settings, Pkcs11Token};
 use crate::jose::read_master_key;
 use crate::jose::wrap::MasterKey;
 use crate::password::{HashParams, Hasher, HasherSettings, StartError};
@@ -40,6 +42,27 @@ pub fn master_keys(settings: &config::Keys) -> Result<Vec<MasterKey>, ServerErro
         MasterKeySource::File(path) => read_master_key(path)?,
     };
     Ok(vec![key])
+}
+
+/// The PKCS#11 token, if one is configured. It is not asked for anything yet. [`Pkcs11Token::close`] it before the
+/// process ends.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn pkcs11_token(settings: &config::Keys) -> Result<Option<Pkcs11Token>, ServerError> {
+    let start = |token: &config::Pkcs11| {
+        Pkcs11Token::start(Pkcs11Settings {
+            module: token.module.clone(),
+            token: token.token.clone(),
+            pin: token.pin.clone(),
+        })
+    };
+    settings
+        .pkcs11
+        .as_ref()
+        .map(start)
+        .transpose()
+        .map_err(ServerError::Pkcs11)
 }
 
 /// The threads that hash, `threads` of them, for whom waiting `queue_timeout` is not too long.
@@ -98,6 +121,10 @@ pub(super) fn delta(duration: Duration) -> TimeDelta {
 pub fn key_settings(config: &Config) -> KeySettings {
     let (keys, tokens) = (&config.keys, &config.tokens);
     KeySettings {
+        location: match keys.location {
+            config::KeyLocation::Database => KeyLocation::Database,
+            config::KeyLocation::Pkcs11 => KeyLocation::Pkcs11,
+        },
         algorithms: keys.algorithms,
         policy: KeyPolicy {
             rotation_interval: delta(keys.rotation_interval),
@@ -146,6 +173,7 @@ pub async fn open_provider(config: &Config, db: &Db) -> Result<Provider, ServerE
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         masters: master_keys(&config.keys)?,
+        pkcs11: pkcs11_token(&config.keys)?,
         node: node(),
     };
     Ok(Provider::open(parts).await?)

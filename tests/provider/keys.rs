@@ -30,13 +30,14 @@ async fn start(db: &Db, master: MasterKey) -> LoadedKeys {
     ensure_first_keys(
         db,
         std::slice::from_ref(&master),
+        None,
         &key_settings(),
         &clock,
         &SystemRandom,
     )
     .await
     .expect("the first keys");
-    load(db, &[master], &key_settings(), clock.now())
+    load(db, &[master], None, &key_settings(), clock.now())
         .await
         .expect("the keys load")
 }
@@ -117,10 +118,10 @@ async fn a_wrong_or_missing_master_key_is_an_error_and_makes_no_keys() {
     let before = storage::keys::list_signing_keys(db).await.expect("listed");
     for masters in [vec![], vec![master(2)]] {
         let clock = TestClock::starting_at(now());
-        ensure_first_keys(db, &masters, &key_settings(), &clock, &SystemRandom)
+        ensure_first_keys(db, &masters, None, &key_settings(), &clock, &SystemRandom)
             .await
             .expect("there are keys already");
-        let error = load(db, &masters, &key_settings(), now())
+        let error = load(db, &masters, None, &key_settings(), now())
             .await
             .expect_err("no key opens");
         let text = error.to_string();
@@ -137,7 +138,7 @@ async fn a_wrong_or_missing_master_key_is_an_error_and_makes_no_keys() {
 async fn a_new_issuer_without_a_master_key_gets_no_keys() {
     let database = database().await;
     let clock = TestClock::starting_at(now());
-    let error = ensure_first_keys(&database.db, &[], &key_settings(), &clock, &SystemRandom).await;
+    let error = ensure_first_keys(&database.db, &[], None, &key_settings(), &clock, &SystemRandom).await;
     assert!(error.is_err());
     let keys = storage::keys::list_signing_keys(&database.db)
         .await
@@ -181,7 +182,7 @@ async fn the_longest_lifetime_of_any_node_stands_and_a_retired_keys_does_not_mov
             },
             ..key_settings()
         };
-        load(db, &[master(1)], &settings, now())
+        load(db, &[master(1)], None, &settings, now())
             .await
             .expect("the keys load");
         for key in storage::keys::list_signing_keys(db).await.expect("listed") {

@@ -20,6 +20,7 @@ use signet::domain::resource::Resource;
 use signet::domain::user::Profile;
 use signet::flows::clients::{Clients, metadata};
 use signet::flows::demo;
+use signet::flows::keys::location::KeyLocation;
 use signet::flows::keys::{KeySettings, Lifetimes};
 use signet::flows::provider::{NodeIdentity, Parts, Provider, Settings};
 use signet::flows::registry::{MAX_UNCONFIRMED, Registry};
@@ -66,6 +67,7 @@ pub struct Options {
 /// The keys' settings by default.
 pub fn key_settings() -> KeySettings {
     KeySettings {
+        location: KeyLocation::Database,
         algorithms: SigningAlgorithm::ALWAYS.into_iter().collect(),
         policy: KeyPolicy {
             rotation_interval: TimeDelta::days(30),
@@ -207,6 +209,7 @@ impl TestApp {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(SEED.fetch_add(1, Ordering::Relaxed))),
             masters: vec![master_key()],
+            pkcs11: None,
             node: NodeIdentity {
                 id: uuid::Uuid::from_u128(SEED.fetch_add(1, Ordering::Relaxed).into()),
                 name: "test".to_owned(),

@@ -52,6 +52,12 @@ impl Reader {
         self.check(name, (end(least)..=end(most)).contains(&value), text);
     }
 
+    /// Whether something was found wrong with a key.
+    pub(in crate::config) fn has_problem(&self, name: &str) -> bool {
+        let key = format!("{}{name}", self.place);
+        self.problems.iter().any(|problem| problem.key == key)
+    }
+
     /// Notes what is wrong with a key.
     pub(in crate::config) fn problem(&mut self, name: &str, text: impl Into<String>) {
         self.problems.push(Problem {

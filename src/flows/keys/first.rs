@@ -1,10 +1,12 @@
 //! The keys of a new issuer.
 
-use super::new::{mac_key_row, signing_key_row, signing_keys};
+use super::location::{KeyMaker, NewSigningKey};
+use super::new::mac_key_row;
 use super::{KeySettings, KeysError};
 use crate::clock::Clock;
 use crate::domain::key_schedule::ANNOUNCED;
 use crate::domain::mac::MacPurpose;
+use crate::jose::pkcs11::Pkcs11Token;
 use crate::jose::wrap::MasterKey;
 use crate::random::Random;
 use crate::storage::keys::FirstKeys;
@@ -22,6 +24,7 @@ const FIRST_VERSION: i32 = 1;
 pub async fn ensure_first_keys(
     db: &Db,
     masters: &[MasterKey],
+    pkcs11: Option<&Pkcs11Token>,
     settings: &KeySettings,
     clock: &dyn Clock,
     random: &dyn Random,
@@ -32,14 +35,39 @@ pub async fn ensure_first_keys(
     let master = masters.first().ok_or(KeysError::NoMasterKey)?;
     let algorithms = settings.algorithms.iter();
     let wanted = algorithms.flat_map(|algorithm| std::iter::repeat_n(algorithm, ANNOUNCED + 1));
-    let made = signing_keys(wanted.collect(), random).await?;
+    let maker = KeyMaker {
+        location: settings.location,
+        masters,
+        pkcs11,
+        random,
+    };
+    let made = maker.make(wanted.collect()).await?;
+    let mut may_be_stored = false;
+    let stored = store(db, &made, master, settings, clock, random, &mut may_be_stored).await;
+    if !may_be_stored {
+        maker.discard(&made).await;
+    }
+    stored
+}
+
+/// Sets `may_be_stored` before it tries: whether a commit took effect may stay unknown, and then the keys must
+/// live.
+async fn store(
+    db: &Db,
+    made: &[NewSigningKey],
+    master: &MasterKey,
+    settings: &KeySettings,
+    clock: &dyn Clock,
+    random: &dyn Random,
+    may_be_stored: &mut bool,
+) -> Result<(), KeysError> {
     let tx = db.begin().await?;
     if storage::keys::claim_first(&tx).await? == FirstKeys::Exist {
         return Ok(tx.commit().await?);
     }
     let now = clock.now();
     for (position, new) in made.iter().enumerate() {
-        let mut key = signing_key_row(new, master, settings.lifetimes.signed, now)?;
+        let mut key = new.row(settings.lifetimes.signed, now);
         key.signing_at = (position % (ANNOUNCED + 1) == 0).then_some(now);
         storage::keys::insert_signing_key(&tx, &key).await?;
     }
@@ -51,6 +79,7 @@ pub async fn ensure_first_keys(
             storage::keys::insert_mac_key(&tx, &key).await?;
         }
     }
+    *may_be_stored = true;
     tx.commit().await?;
     tracing::info!(
         master_key = master.fingerprint(),

@@ -8,18 +8,21 @@
 
 pub mod confirmation;
 pub mod first;
+pub mod location;
 mod new;
 pub mod rotation;
 mod rows;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::location::KeyLocation;
 use self::new::mac_key_place;
 use self::rows::Rows;
 use crate::domain::key_schedule::{KeyPolicy, KeySet};
 use crate::domain::key_state::in_charge;
 use crate::domain::mac::{MacKey, MacKeys, MacPurpose};
 use crate::domain::signing_key::StoredMacKey;
+use crate::jose::pkcs11::{Pkcs11Error, Pkcs11Token};
 use crate::jose::wrap::{self, MasterKey, WrapError};
 use crate::jose::{GenerateError, KeyRing, KeyringError};
 use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
@@ -52,6 +55,8 @@ impl Lifetimes {
 /// What an issuer's keys are ruled by, as the operator decided.
 #[derive(Debug, Clone, Copy)]
 pub struct KeySettings {
+    /// Where new signing keys are made.
+    pub location: KeyLocation,
     /// The algorithms that the issuer shall have keys for.
     pub algorithms: AlgorithmSet,
     /// When keys change.
@@ -94,7 +99,7 @@ impl LoadedKeys {
 }
 
 /// Reads and opens all keys. How long this node's tokens live is made known before the node gets a key to sign
-/// with, since no other function hands one out.
+/// with, since no other function hands one out. Keys that rest in `pkcs11` are opened whether or not it is there.
 ///
 /// # Errors
 /// When the database does not answer, a master key is wrong or missing ([`KeysError::Signing`] and
@@ -102,6 +107,7 @@ impl LoadedKeys {
 pub async fn load(
     db: &Db,
     masters: &[MasterKey],
+    pkcs11: Option<&Pkcs11Token>,
     settings: &KeySettings,
     now: DateTime<Utc>,
 ) -> Result<LoadedKeys, KeysError> {
@@ -115,7 +121,7 @@ pub async fn load(
     let sets = rows.sets(settings.algorithms);
     let Rows { signing, mac } = rows;
     let policy = &settings.policy;
-    let ring = KeyRing::open(signing, masters, None, policy, now)?;
+    let ring = KeyRing::open(signing, masters, pkcs11, policy, now)?;
     if let Some(algorithm) = SigningAlgorithm::ALWAYS
         .into_iter()
         .find(|algorithm| ring.signing_key(*algorithm, now).is_none())
@@ -218,4 +224,7 @@ pub enum KeysError {
     /// A new key could not be made.
     #[error(transparent)]
     Generate(#[from] GenerateError),
+    /// A new key could not be made in the token.
+    #[error(transparent)]
+    Pkcs11(#[from] Pkcs11Error),
 }

@@ -9,13 +9,14 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 
-use super::new::{mac_key_row, signing_key_row, signing_keys};
+use super::location::{KeyMaker, NewSigningKey};
+use super::new::mac_key_row;
 use super::rows::{Rows, SetName};
 use super::{KeySettings, KeysError};
 use crate::clock::Clock;
 use crate::domain::key_schedule::{KeySet, Rotated, Successor};
 use crate::domain::key_state::KeyTimes;
-use crate::jose::NewKey;
+use crate::jose::pkcs11::Pkcs11Token;
 use crate::jose::wrap::MasterKey;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::random::Random;
@@ -28,6 +29,8 @@ pub struct Rotation<'a> {
     pub db: &'a Db,
     /// The master keys; new keys are wrapped with the first.
     pub masters: &'a [MasterKey],
+    /// The token that has signing keys, or is to have.
+    pub pkcs11: Option<&'a Pkcs11Token>,
     /// What the operator decided.
     pub settings: &'a KeySettings,
     /// The time.
@@ -190,8 +193,23 @@ impl Rotation<'_> {
         &self,
         mark: impl Fn(&mut Sets, DateTime<Utc>) -> Result<Marked<T>, RotationError>,
     ) -> Result<Changed<T>, RotationError> {
-        let policy = &self.settings.policy;
         let mut made = Vec::new();
+        let mut announced = HashSet::new();
+        let changed = self.change_with(&mut made, &mut announced, mark).await;
+        // Made for nothing: another node was first, or the change came to nothing.
+        made.retain(|new| !announced.contains(new.kid()));
+        self.maker().discard(&made).await;
+        changed
+    }
+
+    /// Fills `made` with new signing keys, and `announced` with the names of those that were stored.
+    async fn change_with<T>(
+        &self,
+        made: &mut Vec<NewSigningKey>,
+        announced: &mut HashSet<String>,
+        mark: impl Fn(&mut Sets, DateTime<Utc>) -> Result<Marked<T>, RotationError>,
+    ) -> Result<Changed<T>, RotationError> {
+        let policy = &self.settings.policy;
         loop {
             let tx = self.db.begin().await?;
             let revision = storage::keys::move_revision(&tx).await?;
@@ -200,14 +218,10 @@ impl Rotation<'_> {
             let before = Rows::read(&tx).await?.sets(self.settings.algorithms);
             let mut sets = before.clone();
             let Marked { outcome, vacant } = mark(&mut sets, now)?;
-            let lacking = self.announce(&tx, &mut sets, &made, now).await?;
+            let lacking = self.announce(&tx, &mut sets, made, now).await?;
             if !lacking.is_empty() {
                 drop(tx);
-                made.extend(
-                    signing_keys(lacking, self.random)
-                        .await
-                        .map_err(RotationError::Keys)?,
-                );
+                made.extend(self.maker().make(lacking).await?);
                 continue;
             }
             let mut successors = Vec::new();
@@ -221,6 +235,12 @@ impl Rotation<'_> {
             }
             if sets != before {
                 store(&tx, &before, &sets).await?;
+                // Before the commit: whether it took effect may stay unknown, and then the keys must live.
+                announced.extend(
+                    sets.iter()
+                        .flat_map(|(_, set)| set.keys())
+                        .map(|key| key.id.clone()),
+                );
                 tx.commit().await?;
                 report(&before, &sets, now);
             }
@@ -233,12 +253,21 @@ impl Rotation<'_> {
         }
     }
 
+    const fn maker(&self) -> KeyMaker<'_> {
+        KeyMaker {
+            location: self.settings.location,
+            masters: self.masters,
+            pkcs11: self.pkcs11,
+            random: self.random,
+        }
+    }
+
     /// Announces what is missing, signing keys out of `made`. Says for which algorithms that does not have enough.
     async fn announce(
         &self,
         tx: &Tx,
         sets: &mut Sets,
-        made: &[NewKey],
+        made: &[NewSigningKey],
         now: DateTime<Utc>,
     ) -> Result<Vec<SigningAlgorithm>, RotationError> {
         let mut lacking = Vec::new();
@@ -251,13 +280,13 @@ impl Rotation<'_> {
             let master = self.masters.first().ok_or(KeysError::NoMasterKey)?;
             match *name {
                 SetName::Signing(algorithm) => {
-                    let mut new = made.iter().filter(|new| new.algorithm == algorithm);
+                    let mut new = made.iter().filter(|new| new.algorithm() == algorithm);
                     for _ in 0..missing {
                         let Some(new) = new.next() else {
                             lacking.push(algorithm);
                             continue;
                         };
-                        let key = signing_key_row(new, master, lifetimes.signed, now)?;
+                        let key = new.row(lifetimes.signed, now);
                         storage::keys::insert_signing_key(tx, &key).await?;
                         set.announce(key.kid, Some(lifetimes.signed), now);
                     }

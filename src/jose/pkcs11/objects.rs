@@ -14,6 +14,7 @@ use super::connection::Opened;
 use super::{Pkcs11Error, Pkcs11Uri};
 use crate::jose::PublicKey;
 use crate::jose::jwks::{EcCurve, OkpCurve};
+use crate::jose::verifier::verifier;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 const RSA_BITS: c_ulong = 2048;
@@ -64,7 +65,11 @@ impl Opened {
                 self.generate_pair(&Mechanism::RsaPkcsKeyPairGen, id, size, &only_signs)?
             }
         };
-        let made = self.stays_inside(private).and_then(|()| self.read_public(public));
+        let made = self.stays_inside(private).and_then(|()| {
+            let key = self.read_public(public)?;
+            self.signs(private, algorithm, &key)?;
+            Ok(key)
+        });
         if made.is_err() {
             for object in [private, public] {
                 // The first error is the one to tell.
@@ -136,6 +141,23 @@ impl Opened {
         }
     }
 
+    /// A token may make keys with which it cannot sign as we need it. Better told now than when one is in charge.
+    fn signs(
+        &self,
+        private: ObjectHandle,
+        algorithm: SigningAlgorithm,
+        public: &PublicKey,
+    ) -> Result<(), Pkcs11Error> {
+        let probe = b"signet: can the token sign with its new key?";
+        let signature = self.sign_with(private, algorithm, probe)?;
+        let verified = verifier(algorithm, public).is_ok_and(|key| key.verify(probe, &signature).is_ok());
+        if verified {
+            Ok(())
+        } else {
+            Err(Pkcs11Error::WrongKey)
+        }
+    }
+
     /// The public key of the pair that `uri` names.
     pub(super) fn public_key(&self, uri: &Pkcs11Uri) -> Result<PublicKey, Pkcs11Error> {
         self.read_public(self.find(uri, ObjectClass::PUBLIC_KEY)?)
@@ -201,7 +223,15 @@ impl Opened {
         algorithm: SigningAlgorithm,
         message: &[u8],
     ) -> Result<Vec<u8>, Pkcs11Error> {
-        let key = self.private_key(uri)?;
+        self.sign_with(self.private_key(uri)?, algorithm, message)
+    }
+
+    fn sign_with(
+        &self,
+        key: ObjectHandle,
+        algorithm: SigningAlgorithm,
+        message: &[u8],
+    ) -> Result<Vec<u8>, Pkcs11Error> {
         let signed = match algorithm {
             SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => {
                 let pure = EddsaParams::new(EddsaSignatureScheme::Ed25519);

@@ -289,7 +289,7 @@ async fn signing_keys(
     }
     let settings = server::key_settings(config);
     let now = server::clock().now();
-    let loaded = match keys::load(&database.db, masters, pkcs11, &settings, now).await {
+    let loaded = match keys::load(&database.db, masters, pkcs11, &settings, None, now).await {
         Ok(loaded) => loaded,
         Err(error) => {
             findings.push(Finding::failed("keys", error));

@@ -173,7 +173,15 @@ impl Workplace {
     pub async fn client_secret_keys(&self) -> Result<MacKeys, CommandError> {
         let masters = self.ensure_first_keys().await?;
         let settings = server::key_settings(&self.config);
-        let loaded = keys::load(&self.db, &masters, self.pkcs11.as_ref(), &settings, self.now()).await?;
+        let loaded = keys::load(
+            &self.db,
+            &masters,
+            self.pkcs11.as_ref(),
+            &settings,
+            None,
+            self.now(),
+        )
+        .await?;
         Ok(loaded.mac.client_secret)
     }
 }

@@ -13,6 +13,7 @@ pub mod issue;
 pub mod keys;
 pub mod limits;
 pub mod login;
+pub mod masters;
 pub mod operator_sessions;
 pub mod provider;
 pub mod refusal;

@@ -14,6 +14,7 @@ use super::keys::first::ensure_first_keys;
 use super::keys::rotation::Rotation;
 use super::keys::{self, KeySettings, KeysError, LoadedKeys};
 use super::limits::Limits;
+use super::masters::Masters;
 use super::registry::Registry;
 use crate::clock::Clock;
 use crate::domain::browser_session::SessionPolicy;
@@ -84,7 +85,7 @@ pub struct Provider {
     keys_read_at: AtomicI64,
     /// What this node last told of itself.
     told: Mutex<Option<Node>>,
-    masters: Vec<MasterKey>,
+    masters: Masters,
     pkcs11: Option<Pkcs11Token>,
     /// One reload at a time.
     reloading: Mutex<()>,
@@ -107,8 +108,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
-    /// The keys that open the others; new ones are wrapped with the first.
-    pub masters: Vec<MasterKey>,
+    /// The keys that open the others.
+    pub masters: Masters,
     /// The token that has signing keys, or is to have.
     pub pkcs11: Option<Pkcs11Token>,
     /// Who this node is among the others.
@@ -141,9 +142,10 @@ impl Provider {
             pkcs11,
             node,
         } = parts;
-        ensure_first_keys(&db, &masters, pkcs11.as_ref(), &settings.keys, &*clock, &*random).await?;
+        let known = masters.known();
+        ensure_first_keys(&db, &known, pkcs11.as_ref(), &settings.keys, &*clock, &*random).await?;
         let now = clock.now();
-        let loaded = keys::load(&db, &masters, pkcs11.as_ref(), &settings.keys, now).await?;
+        let loaded = keys::load(&db, &known, pkcs11.as_ref(), &settings.keys, None, now).await?;
         tell_unusable(&loaded).await;
         Ok(Self {
             settings,
@@ -200,11 +202,16 @@ impl Provider {
         }
     }
 
+    /// The master keys that are known.
+    pub fn masters(&self) -> Arc<Vec<MasterKey>> {
+        self.masters.known()
+    }
+
     /// What changes of keys need.
-    pub fn rotation(&self) -> Rotation<'_> {
+    pub fn rotation<'a>(&'a self, masters: &'a [MasterKey]) -> Rotation<'a> {
         Rotation {
             db: &self.db,
-            masters: &self.masters,
+            masters,
             pkcs11: self.pkcs11.as_ref(),
             settings: &self.settings.keys,
             clock: &*self.clock,
@@ -221,12 +228,15 @@ impl Provider {
         let _one = self.reloading.lock().await;
         let (asked, now) = (Instant::now(), self.now());
         let revisions = storage::revisions::find(&self.db).await?;
-        if self.keys().revision != revisions.keys {
+        let before = self.keys.load_full();
+        if before.revision != revisions.keys || self.finds_master_key(&before).await {
+            let (masters, pkcs11) = (self.masters(), self.pkcs11.as_ref());
             let loaded = keys::load(
                 &self.db,
-                &self.masters,
-                self.pkcs11.as_ref(),
+                &masters,
+                pkcs11,
                 &self.settings.keys,
+                Some(&before),
                 now,
             )
             .await?;
@@ -236,6 +246,17 @@ impl Provider {
         }
         self.keys_read_at.store(now.timestamp_micros(), Ordering::Relaxed);
         Ok(self.registry.follow(&self.db, revisions.registry, asked).await?)
+    }
+
+    /// Whether the operator has added a master key since some keys could not be opened.
+    async fn finds_master_key(&self, before: &LoadedKeys) -> bool {
+        if !before.locked {
+            return false;
+        }
+        let fingerprints = || -> Vec<_> { self.masters().iter().map(MasterKey::fingerprint).collect() };
+        let known = fingerprints();
+        self.masters.read_again().await;
+        fingerprints() != known
     }
 
     /// Tells the others which keys this node serves: at once when they have changed, else now and then.

@@ -22,7 +22,8 @@ pub(super) async fn run(provider: Arc<Provider>, interval: Duration, stop: Cance
         if !due {
             continue;
         }
-        let advanced = provider.rotation().advance().await;
+        let masters = provider.masters();
+        let advanced = provider.rotation(&masters).advance().await;
         if let Err(error) = advanced {
             let error = &error as &dyn std::error::Error;
             tracing::error!(

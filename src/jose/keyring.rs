@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
@@ -32,6 +33,8 @@ pub struct KeyRing {
     policy: KeyPolicy,
     /// When the next published key may leave.
     next_departure: Option<DateTime<Utc>>,
+    /// Whether a key lacks its master key.
+    locked: bool,
 }
 
 /// One key of the ring, to verify with.
@@ -39,7 +42,7 @@ pub struct RingKey {
     stored: StoredSigningKey,
     times: KeyTimes,
     verifier: Box<dyn JwsVerifier>,
-    signing: Option<SigningKey>,
+    signing: Option<Arc<SigningKey>>,
 }
 
 impl RingKey {
@@ -73,14 +76,43 @@ impl KeyRing {
         policy: &KeyPolicy,
         now: DateTime<Utc>,
     ) -> Result<Self, KeyringError> {
+        Self::open_all(keys, masters, token, policy, None, now)
+    }
+
+    /// Opens the keys of a later revision. What `before` has opened stays open, and what no master key opens is
+    /// [unusable](Self::unusable): a node that lacks a new master key goes on publishing and verifying.
+    ///
+    /// # Errors
+    /// When a private key is not the one of its public key, or a public key is none.
+    pub fn reopen(
+        &self,
+        keys: Vec<StoredSigningKey>,
+        masters: &[MasterKey],
+        token: Option<&Pkcs11Token>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, KeyringError> {
+        Self::open_all(keys, masters, token, &self.policy, Some(self), now)
+    }
+
+    fn open_all(
+        keys: Vec<StoredSigningKey>,
+        masters: &[MasterKey],
+        token: Option<&Pkcs11Token>,
+        policy: &KeyPolicy,
+        before: Option<&Self>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, KeyringError> {
         let mut opened = HashMap::with_capacity(keys.len());
         let mut public = Vec::with_capacity(keys.len());
+        let mut is_locked = false;
         for stored in keys {
             let kid = stored.kid.clone();
-            let (key, jwk) = open_key(stored, masters, token, now).map_err(|reason| KeyringError {
-                kid: kid.clone(),
-                reason,
-            })?;
+            let (key, jwk) =
+                open_key(stored, masters, token, before, now).map_err(|reason| KeyringError {
+                    kid: kid.clone(),
+                    reason,
+                })?;
+            is_locked |= key.signing.as_ref().is_some_and(|signing| signing.is_locked());
             public.push((key.stored.clone(), jwk));
             opened.insert(kid, key);
         }
@@ -90,6 +122,7 @@ impl KeyRing {
             published: timeline(public, now),
             policy: *policy,
             next_departure: KeySet::new(times).next_departure(policy),
+            locked: is_locked,
         })
     }
 
@@ -103,7 +136,7 @@ impl KeyRing {
         });
         self.keys[in_charge(candidates, self.policy.clock_skew, now)?]
             .signing
-            .as_ref()
+            .as_deref()
     }
 
     /// The algorithms of which a key signs at `now`: what a client or an audience may choose. Stricter than
@@ -144,8 +177,21 @@ impl KeyRing {
         })
     }
 
-    /// The keys that sign, or may sign later, and that cannot at present because the token that has them is
-    /// away or has them no more. Asks the token.
+    /// Whether a key that is to sign lacks its master key: reading those again may help.
+    pub const fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    /// The private part of the very key that is stored, if it is open here.
+    fn opened(&self, stored: &StoredSigningKey) -> Option<Arc<SigningKey>> {
+        let key = self.keys.get(&stored.kid)?;
+        (key.stored.public_jwk == stored.public_jwk)
+            .then(|| key.signing.clone())
+            .flatten()
+    }
+
+    /// The keys that sign, or may sign later, and that cannot at present: the token that has them is away or has
+    /// them no more, or their master key is not here. Asks the token.
     pub async fn unusable(&self) -> Vec<UnusableKey> {
         let asked = self.keys.values().filter_map(|key| {
             let signing = key.signing.as_ref()?;
@@ -179,6 +225,7 @@ fn open_key(
     stored: StoredSigningKey,
     masters: &[MasterKey],
     token: Option<&Pkcs11Token>,
+    before: Option<&KeyRing>,
     now: DateTime<Utc>,
 ) -> Result<(RingKey, PublicJwk), KeyFault> {
     let key = serde_json::from_value(stored.public_jwk.clone()).map_err(|_| InvalidPublicKey)?;
@@ -186,12 +233,13 @@ fn open_key(
     let verifier = verifier(stored.algorithm, &jwk.key)?;
     let signs = matches!(stored.state(now), KeyState::Announced | KeyState::Signing);
     let signing = if signs {
-        let opened = if stored.location.starts_with(pkcs11::SCHEME) {
-            open_in_token(&stored, token, &*verifier)
-        } else {
-            open_private(&stored, masters, &*verifier)
-        };
-        Some(opened?)
+        Some(match open(&stored, masters, token, &*verifier) {
+            Ok(key) => Arc::new(key),
+            Err(KeyFault::Wrap(WrapError::MasterKey { needed, .. })) if before.is_some() => before
+                .and_then(|before| before.opened(&stored))
+                .unwrap_or_else(|| Arc::new(locked(&stored, needed))),
+            Err(fault) => return Err(fault),
+        })
     } else {
         None
     };
@@ -202,6 +250,23 @@ fn open_key(
         signing,
     };
     Ok((key, jwk))
+}
+
+fn open(
+    stored: &StoredSigningKey,
+    masters: &[MasterKey],
+    token: Option<&Pkcs11Token>,
+    verifier: &dyn JwsVerifier,
+) -> Result<SigningKey, KeyFault> {
+    if stored.location.starts_with(pkcs11::SCHEME) {
+        open_in_token(stored, token, verifier)
+    } else {
+        open_private(stored, masters, verifier)
+    }
+}
+
+fn locked(stored: &StoredSigningKey, needed: String) -> SigningKey {
+    SigningKey::locked(&stored.kid, stored.algorithm, needed)
 }
 
 /// Opens the private part and tries it: a private key beside another's public key would make tokens that

@@ -13,11 +13,12 @@ use crate::random::Random;
 /// Far more than a key with its white space; the file of a typo may be a large one.
 const MAX_FILE: u64 = 4096;
 
-/// Reads the master key. A file that others may read is worth a warning, no error: containers mount secrets so.
+/// Reads the master keys: usually one, and several, with white space between them, while keys are encrypted anew.
+/// A file that others may read is worth a warning, no error: containers mount secrets so.
 ///
 /// # Errors
-/// When the file cannot be read, or holds no master key.
-pub fn read_master_key(path: &Path) -> Result<MasterKey, MasterKeyFileError> {
+/// When the file cannot be read, or holds anything but master keys.
+pub fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, MasterKeyFileError> {
     let unreadable = |source| MasterKeyFileError::Unreadable {
         path: path.to_owned(),
         source,
@@ -35,7 +36,7 @@ pub fn read_master_key(path: &Path) -> Result<MasterKey, MasterKeyFileError> {
     file.take(MAX_FILE)
         .read_to_string(&mut text)
         .map_err(unreadable)?;
-    MasterKey::parse(&text).map_err(|source| MasterKeyFileError::Invalid {
+    MasterKey::parse_all(&text).map_err(|source| MasterKeyFileError::Invalid {
         path: path.to_owned(),
         source,
     })
@@ -110,21 +111,26 @@ mod tests {
         let mut name = [0; 8];
         SystemRandom.fill(&mut name);
         let path = std::env::temp_dir().join(format!("signet-master-{:x}.key", u64::from_be_bytes(name)));
-        assert!(read_master_key(&path).expect_err("no file").is_missing());
+        assert!(read_master_keys(&path).expect_err("no file").is_missing());
         let made = create_master_key(&path, &SystemRandom).expect("a new file");
         let mode = path.metadata().expect("the file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let read = read_master_key(&path).expect("our own file");
-        assert_eq!(read.fingerprint(), made.fingerprint());
+        let fingerprints = || -> Vec<_> {
+            let keys = read_master_keys(&path).expect("our own file");
+            keys.iter().map(MasterKey::fingerprint).collect()
+        };
+        assert_eq!(fingerprints(), [made.fingerprint()]);
 
         assert!(
             create_master_key(&path, &SystemRandom).is_err(),
             "an existing key is kept"
         );
-        assert_eq!(
-            read_master_key(&path).expect("still there").fingerprint(),
-            made.fingerprint()
-        );
+        assert_eq!(fingerprints(), [made.fingerprint()]);
+
+        let second = MasterKey::generate(&SystemRandom);
+        let mut file = OpenOptions::new().append(true).open(&path).expect("our own file");
+        writeln!(file, "{}", &*second.expose()).expect("appended");
+        assert_eq!(fingerprints(), [made.fingerprint(), second.fingerprint()]);
         std::fs::remove_file(&path).expect("our own file");
     }
 }

@@ -22,7 +22,7 @@ pub use client_jwks::{ASSERTION_ALGORITHMS, ClientKeys, InvalidClientJwks};
 pub use generate::{GenerateError, NewKey, Seed, generate, generate_ed25519, generate_rsa};
 pub use jwks::{JwksViews, PublicJwk, PublicKey, PublishedJwks};
 pub use keyring::{KeyFault, KeyRing, KeyringError, RingKey, UnusableKey, signing_key_place};
-pub use master_key_file::{MasterKeyFileError, create_master_key, read_master_key};
+pub use master_key_file::{MasterKeyFileError, create_master_key, read_master_keys};
 pub use public_verifier::{NotAccepted, verify_with_jwks};
 pub use sign::{SignError, SigningKey, TokenType};
 pub use verifier::InvalidPublicKey;

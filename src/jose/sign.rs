@@ -8,7 +8,7 @@ use josekit::JoseError;
 use serde::Serialize;
 
 use super::pkcs11::Pkcs11Error;
-use super::signer::{Answer, Signer};
+use super::signer::{Answer, LockedSigner, Signer};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// What a token is, said in its header so that none is taken for another (RFC 8725 §3.11).
@@ -38,6 +38,7 @@ pub struct SigningKey {
     /// The encoded header of each type, its dot included, in the order of [`TokenType::ALL`].
     headers: [String; TokenType::ALL.len()],
     signer: Box<dyn Signer>,
+    locked: bool,
 }
 
 impl SigningKey {
@@ -47,7 +48,21 @@ impl SigningKey {
             kid: kid.to_owned(),
             headers: TokenType::ALL.map(|typ| encoded_header(algorithm, typ, kid)),
             signer,
+            locked: false,
         }
+    }
+
+    /// A key that only `needed`, a master key that is not here, could open.
+    pub(super) fn locked(kid: &str, algorithm: SigningAlgorithm, needed: String) -> Self {
+        Self {
+            locked: true,
+            ..Self::new(kid, algorithm, Box::new(LockedSigner(needed)))
+        }
+    }
+
+    /// Whether it lacks its master key.
+    pub(super) const fn is_locked(&self) -> bool {
+        self.locked
     }
 
     /// The name that tokens call the key by.
@@ -120,15 +135,18 @@ pub enum SignError {
     /// The cryptographic library failed.
     #[error("the signature could not be made")]
     Signature(#[source] JoseError),
+    /// The key rests in the database under a master key that is not here.
+    #[error("it is encrypted with the master key {0}, which is not in keys.master_key_file")]
+    Locked(String),
     /// The key is in a token, which is away or will not sign.
     #[error(transparent)]
     Token(#[from] Pkcs11Error),
 }
 
 impl SignError {
-    /// Whether it may pass by itself: a token comes back, a library that fails stays broken.
+    /// Whether it may pass: a token comes back, a master key is added, a library that fails stays broken.
     pub const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Token(_))
+        matches!(self, Self::Token(_) | Self::Locked(_))
     }
 }
 

@@ -59,6 +59,30 @@ impl Signer for LocalSigner {
     }
 }
 
+/// A key that rests here and that no master key of this node opens; it names the one that does.
+#[derive(Debug)]
+pub struct LockedSigner(pub String);
+
+impl LockedSigner {
+    fn refuse<T>(&self) -> Answer<'_, T> {
+        Either::Left(ready(Err(SignError::Locked(self.0.clone()))))
+    }
+}
+
+impl Signer for LockedSigner {
+    fn signature_len(&self) -> usize {
+        0
+    }
+
+    fn sign<'a>(&'a self, _message: &'a [u8]) -> Answer<'a, Vec<u8>> {
+        self.refuse()
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        self.refuse()
+    }
+}
+
 /// The stored private key is none of its algorithm.
 #[derive(Debug, thiserror::Error)]
 #[error("the private key does not fit its algorithm")]

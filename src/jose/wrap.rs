@@ -38,6 +38,22 @@ impl MasterKey {
         Ok(Self(Zeroizing::new(bytes)))
     }
 
+    /// Reads one or more of them, with white space between.
+    ///
+    /// # Errors
+    /// When the text is anything else.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, InvalidMasterKey> {
+        let keys: Vec<_> = text
+            .split_ascii_whitespace()
+            .map(Self::parse)
+            .collect::<Result<_, _>>()?;
+        if keys.is_empty() {
+            Err(InvalidMasterKey)
+        } else {
+            Ok(keys)
+        }
+    }
+
     /// A new master key.
     pub fn generate(random: &dyn Random) -> Self {
         let mut bytes = Zeroizing::new([0; KEY_LENGTH]);

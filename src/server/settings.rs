@@ -15,13 +15,14 @@ use crate::domain::key_schedule::KeyPolicy;
 use crate::domain::refresh_token::RefreshPolicy;
 use crate::flows::keys::location::KeyLocation;
 use crate::flows::keys::{KeySettings, Lifetimes};
+use crate::flows::masters::{Masters, ReadMasters};
 use crate::flows::provider::{NodeIdentity, Parts, Provider, Settings};
 use crate::flows::registry::{MAX_UNCONFIRMED, Registry};
 use crate::http::SiteSettings;
 use crate::http::pages::assets::Logo;
 use crate::http::pages::view::Branding;
 use crate::jose::pkcs11::{Pkcs11Settings, Pkcs11Token};
-use crate::jose::read_master_key;
+use crate::jose::read_master_keys;
 use crate::jose::wrap::MasterKey;
 use crate::password::{HashParams, Hasher, HasherSettings, StartError};
 use crate::random::{Random, SystemRandom};
@@ -37,11 +38,10 @@ const MAX_LOGO: u64 = 512 * 1024;
 /// # Errors
 /// When there is none.
 pub fn master_keys(settings: &config::Keys) -> Result<Vec<MasterKey>, ServerError> {
-    let key = match &settings.master_key {
-        MasterKeySource::Value(text) => MasterKey::parse(text.expose())?,
-        MasterKeySource::File(path) => read_master_key(path)?,
-    };
-    Ok(vec![key])
+    Ok(match &settings.master_key {
+        MasterKeySource::Value(text) => MasterKey::parse_all(text.expose())?,
+        MasterKeySource::File(path) => read_master_keys(path)?,
+    })
 }
 
 /// The PKCS#11 token, if one is configured. It is not asked for anything yet. [`Pkcs11Token::close`] it before the
@@ -63,6 +63,18 @@ pub fn pkcs11_token(settings: &config::Keys) -> Result<Option<Pkcs11Token>, Serv
         .map(start)
         .transpose()
         .map_err(ServerError::Pkcs11)
+}
+
+/// The master keys of a server, which reads their file again when it needs another.
+fn masters(settings: &config::Keys) -> Result<Masters, ServerError> {
+    let read: Option<ReadMasters> = match &settings.master_key {
+        MasterKeySource::Value(_) => None,
+        MasterKeySource::File(path) => {
+            let path = path.clone();
+            Some(Arc::new(move || read_master_keys(&path)))
+        }
+    };
+    Ok(Masters::new(master_keys(settings)?, read))
 }
 
 /// The threads that hash, `threads` of them, for whom waiting `queue_timeout` is not too long.
@@ -172,7 +184,7 @@ pub async fn open_provider(config: &Config, db: &Db) -> Result<Provider, ServerE
         passwords: start_hasher(passwords, passwords.hash_threads, passwords.hash_queue_timeout)?,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
-        masters: master_keys(&config.keys)?,
+        masters: masters(&config.keys)?,
         pkcs11: pkcs11_token(&config.keys)?,
         node: node(),
     };

@@ -37,7 +37,7 @@ async fn start(db: &Db, master: MasterKey) -> LoadedKeys {
     )
     .await
     .expect("the first keys");
-    load(db, &[master], None, &key_settings(), clock.now())
+    load(db, &[master], None, &key_settings(), None, clock.now())
         .await
         .expect("the keys load")
 }
@@ -121,7 +121,7 @@ async fn a_wrong_or_missing_master_key_is_an_error_and_makes_no_keys() {
         ensure_first_keys(db, &masters, None, &key_settings(), &clock, &SystemRandom)
             .await
             .expect("there are keys already");
-        let error = load(db, &masters, None, &key_settings(), now())
+        let error = load(db, &masters, None, &key_settings(), None, now())
             .await
             .expect_err("no key opens");
         let text = error.to_string();
@@ -182,7 +182,7 @@ async fn the_longest_lifetime_of_any_node_stands_and_a_retired_keys_does_not_mov
             },
             ..key_settings()
         };
-        load(db, &[master(1)], None, &settings, now())
+        load(db, &[master(1)], None, &settings, None, now())
             .await
             .expect("the keys load");
         for key in storage::keys::list_signing_keys(db).await.expect("listed") {

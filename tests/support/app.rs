@@ -22,6 +22,7 @@ use signet::flows::clients::{Clients, metadata};
 use signet::flows::demo;
 use signet::flows::keys::location::KeyLocation;
 use signet::flows::keys::{KeySettings, Lifetimes};
+use signet::flows::masters::Masters;
 use signet::flows::provider::{NodeIdentity, Parts, Provider, Settings};
 use signet::flows::registry::{MAX_UNCONFIRMED, Registry};
 use signet::flows::resources::{self, ResourcesError};
@@ -208,7 +209,7 @@ impl TestApp {
             passwords: Hasher::start(&options.hasher).expect("threads start"),
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(SEED.fetch_add(1, Ordering::Relaxed))),
-            masters: vec![master_key()],
+            masters: Masters::new(vec![master_key()], None),
             pkcs11: None,
             node: NodeIdentity {
                 id: uuid::Uuid::from_u128(SEED.fetch_add(1, Ordering::Relaxed).into()),

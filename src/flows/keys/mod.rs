@@ -78,6 +78,18 @@ pub struct MacKeySet {
     pub cookie: MacKeys,
 }
 
+impl MacKeySet {
+    /// Those of one purpose.
+    pub const fn of(&self, purpose: MacPurpose) -> &MacKeys {
+        match purpose {
+            MacPurpose::RefreshToken => &self.refresh_token,
+            MacPurpose::SessionToken => &self.session_token,
+            MacPurpose::ClientSecret => &self.client_secret,
+            MacPurpose::Cookie => &self.cookie,
+        }
+    }
+}
+
 /// All keys as they stood at one revision. Never changed: a new revision is loaded anew.
 #[derive(Debug)]
 pub struct LoadedKeys {
@@ -87,6 +99,8 @@ pub struct LoadedKeys {
     pub ring: KeyRing,
     /// The MAC keys.
     pub mac: MacKeySet,
+    /// Whether some lack their master key: reading those again may help.
+    pub locked: bool,
     /// The times of all of them.
     pub sets: Vec<(SetName, KeySet)>,
 }
@@ -100,6 +114,8 @@ impl LoadedKeys {
 
 /// Reads and opens all keys. How long this node's tokens live is made known before the node gets a key to sign
 /// with, since no other function hands one out. Keys that rest in `pkcs11` are opened whether or not it is there.
+/// With the keys of `before`, those stay open whose master key is not known any more, and those are passed over
+/// whose master key is not known yet.
 ///
 /// # Errors
 /// When the database does not answer, a master key is wrong or missing ([`KeysError::Signing`] and
@@ -109,6 +125,7 @@ pub async fn load(
     masters: &[MasterKey],
     pkcs11: Option<&Pkcs11Token>,
     settings: &KeySettings,
+    before: Option<&LoadedKeys>,
     now: DateTime<Utc>,
 ) -> Result<LoadedKeys, KeysError> {
     // The revision first: rows that change meanwhile are then only read again, never missed.
@@ -121,23 +138,31 @@ pub async fn load(
     let sets = rows.sets(settings.algorithms);
     let Rows { signing, mac } = rows;
     let policy = &settings.policy;
-    let ring = KeyRing::open(signing, masters, pkcs11, policy, now)?;
+    let ring = match before {
+        None => KeyRing::open(signing, masters, pkcs11, policy, now)?,
+        Some(before) => before.ring.reopen(signing, masters, pkcs11, now)?,
+    };
     if let Some(algorithm) = SigningAlgorithm::ALWAYS
         .into_iter()
         .find(|algorithm| ring.signing_key(*algorithm, now).is_none())
     {
         return Err(KeysError::NoneSigns(algorithm.as_str()));
     }
-    let mac_keys = |purpose| open_mac_keys(&mac, purpose, masters, policy, now);
+    let before = before.map(|before| &before.mac);
+    let mac_keys = |purpose| open_mac_keys(&mac, purpose, masters, before, policy, now);
+    let opened = MacKeySet {
+        refresh_token: mac_keys(MacPurpose::RefreshToken)?,
+        session_token: mac_keys(MacPurpose::SessionToken)?,
+        client_secret: mac_keys(MacPurpose::ClientSecret)?,
+        cookie: mac_keys(MacPurpose::Cookie)?,
+    };
+    let wanted = mac.iter().filter(|key| key.verifies(now)).count();
+    let counts = MacPurpose::ALL.map(|purpose| opened.of(purpose).all().count());
     Ok(LoadedKeys {
         revision,
+        locked: ring.is_locked() || wanted != counts.iter().sum::<usize>(),
         ring,
-        mac: MacKeySet {
-            refresh_token: mac_keys(MacPurpose::RefreshToken)?,
-            session_token: mac_keys(MacPurpose::SessionToken)?,
-            client_secret: mac_keys(MacPurpose::ClientSecret)?,
-            cookie: mac_keys(MacPurpose::Cookie)?,
-        },
+        mac: opened,
         sets,
     })
 }
@@ -166,29 +191,46 @@ fn open_mac_keys(
     stored: &[StoredMacKey],
     purpose: MacPurpose,
     masters: &[MasterKey],
+    before: Option<&MacKeySet>,
     policy: &KeyPolicy,
     now: DateTime<Utc>,
 ) -> Result<MacKeys, KeysError> {
-    let usable = || {
-        stored
-            .iter()
-            .filter(|key| key.purpose == purpose && key.verifies(now))
-    };
-    let versions = usable()
-        .map(|key| {
-            let place = mac_key_place(purpose, key.version);
-            let bytes = wrap::unwrap(masters, &key.master_key, &key.wrapped, &place);
-            let bytes = bytes.map_err(|source| KeysError::Mac {
-                purpose: purpose.as_str(),
-                version: key.version,
-                source,
-            })?;
-            Ok((key.version, MacKey::new(&bytes[..])))
-        })
-        .collect::<Result<Vec<_>, KeysError>>()?;
-    let makes = usable().filter(|key| key.draining_at.is_none_or(|time| now < time));
-    let candidates = makes.filter_map(|key| Some((key.signing_at?, key.version)));
-    in_charge(candidates, policy.clock_skew, now)
+    let usable = stored
+        .iter()
+        .filter(|key| key.purpose == purpose && key.verifies(now));
+    let (mut versions, mut makes) = (Vec::new(), Vec::new());
+    for key in usable {
+        let place = mac_key_place(purpose, key.version);
+        let opened = match wrap::unwrap(masters, &key.master_key, &key.wrapped, &place) {
+            Ok(bytes) => MacKey::new(&bytes[..]),
+            Err(source @ WrapError::MasterKey { .. }) if before.is_some() => {
+                let known = before.and_then(|before| before.of(purpose).version(key.version));
+                let Some(known) = known else {
+                    let error = &source as &dyn std::error::Error;
+                    tracing::error!(
+                        error,
+                        key.set = purpose.as_str(),
+                        key.id = key.version,
+                        "a MAC key is missing"
+                    );
+                    continue;
+                };
+                known.clone()
+            }
+            Err(source) => {
+                return Err(KeysError::Mac {
+                    purpose: purpose.as_str(),
+                    version: key.version,
+                    source,
+                });
+            }
+        };
+        versions.push((key.version, opened));
+        if key.draining_at.is_none_or(|time| now < time) {
+            makes.extend(key.signing_at.map(|signing_at| (signing_at, key.version)));
+        }
+    }
+    in_charge(makes, policy.clock_skew, now)
         .and_then(|current| MacKeys::new(current, versions))
         .ok_or(KeysError::NoneSigns(purpose.as_str()))
 }

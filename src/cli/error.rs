@@ -8,6 +8,7 @@ use crate::flows::clients::{ClientsError, InvalidRegistration};
 use crate::flows::demo::PrepareError;
 use crate::flows::keys::KeysError;
 use crate::flows::keys::rotation::RotationError;
+use crate::flows::keys::transfer::TransferError;
 use crate::flows::resources::ResourcesError;
 use crate::flows::users::UsersError;
 use crate::jose::MasterKeyFileError;
@@ -177,6 +178,23 @@ impl From<RotationError> for CommandError {
             RotationError::Compromised(_) => Self::caused("already_compromised", &error),
             RotationError::Keys(error) => error.into(),
             RotationError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<TransferError> for CommandError {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Exists(kid) => Self::exists("key", kid),
+            TransferError::NoSuchKey(kid) => {
+                Self::not_found("key", kid).hint("`signet keys list` shows them")
+            }
+            TransferError::PublishedInFuture => Self::caused("published_in_future", &error),
+            TransferError::NoPrivateKey(_) => Self::caused("no_private_key", &error)
+                .hint("it rests in a PKCS#11 token, or was destroyed when the key retired"),
+            TransferError::Keys(error) => error.into(),
+            TransferError::Rotation(error) => error.into(),
+            TransferError::Storage(error) => error.into(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod client_jwks;
 mod compact;
 mod generate;
 mod jwks;
+pub mod key_file;
 mod keyring;
 mod master_key_file;
 pub mod pkcs11;

@@ -23,6 +23,8 @@ pub const STATEMENTS: &[&str] = &[
     MOVE_REVISION,
     UPDATE_SIGNING_KEY_TIMES,
     UPDATE_MAC_KEY_TIMES,
+    REWRAP_SIGNING_KEY,
+    REWRAP_MAC_KEY,
 ];
 
 const LIST_SIGNING_KEYS: &str = "\
@@ -241,6 +243,64 @@ pub async fn update_mac_key_times(
             (&times.draining_at, Type::TIMESTAMPTZ),
             (&times.retired_at, Type::TIMESTAMPTZ),
             (&times.compromised_at, Type::TIMESTAMPTZ),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+const REWRAP_SIGNING_KEY: &str =
+    "UPDATE signing_keys SET wrapped = $3, master_key = $4 WHERE kid = $1 AND wrapped = $2";
+
+/// Replaces the private part `old` of a signing key by the same under another master key, if it is still that.
+/// The caller moves the revision in the same transaction.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn rewrap_signing_key(
+    tx: &Tx,
+    kid: &str,
+    old: &str,
+    anew: &str,
+    master_key: &str,
+) -> Result<(), StorageError> {
+    tx.execute(
+        REWRAP_SIGNING_KEY,
+        &[
+            (&kid, Type::TEXT),
+            (&old, Type::TEXT),
+            (&anew, Type::TEXT),
+            (&master_key, Type::TEXT),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+const REWRAP_MAC_KEY: &str = "\
+    UPDATE mac_keys SET wrapped = $4, master_key = $5 \
+    WHERE purpose = $1 AND version::text = $2 AND wrapped = $3";
+
+/// The same for a MAC key.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn rewrap_mac_key(
+    tx: &Tx,
+    purpose: MacPurpose,
+    version: &str,
+    old: &str,
+    anew: &str,
+    master_key: &str,
+) -> Result<(), StorageError> {
+    tx.execute(
+        REWRAP_MAC_KEY,
+        &[
+            (&purpose.as_str(), Type::TEXT),
+            (&version, Type::TEXT),
+            (&old, Type::TEXT),
+            (&anew, Type::TEXT),
+            (&master_key, Type::TEXT),
         ],
     )
     .await?;

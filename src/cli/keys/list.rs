@@ -8,6 +8,7 @@ use crate::cli::shell::Workplace;
 use crate::cli::{CommandError, Shell};
 use crate::domain::key_schedule::Change;
 use crate::domain::signing_key::{StoredMacKey, StoredSigningKey};
+use crate::flows::keys::transfer;
 use crate::flows::keys::{KeySettings, SetName, sets};
 use crate::server;
 use crate::storage::keys::{list_mac_keys, list_signing_keys};
@@ -24,7 +25,7 @@ pub struct Which {
 }
 
 #[derive(Debug, Serialize)]
-struct ListedKey {
+pub(super) struct ListedKey {
     kid: String,
     alg: &'static str,
     state: &'static str,
@@ -102,6 +103,18 @@ impl ListedKey {
             location: "database".to_owned(),
         }
     }
+}
+
+/// One signing key as it is listed.
+pub(super) async fn announced(place: &Workplace, kid: &str) -> Result<ListedKey, CommandError> {
+    let (now, settings) = (place.now(), server::key_settings(&place.config));
+    let plans = plans(place, &settings, now).await?;
+    let key = transfer::find(&place.db, kid).await?;
+    let found = plans
+        .iter()
+        .find(|(name, _)| *name == SetName::Signing(key.algorithm));
+    let plan = found.map_or(&[][..], |(_, plan)| plan);
+    Ok(ListedKey::of(key, plan, now))
 }
 
 /// Lists keys, in the order of their publication.

@@ -1,10 +1,14 @@
 //! `signet keys`: a file a subcommand, or two that show the same thing.
 
 mod compromise;
+mod export;
+mod import;
 mod list;
+mod rewrap;
 mod rotate;
 
 use super::{CommandError, Shell};
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// What to do with keys.
 #[derive(Debug, clap::Subcommand)]
@@ -17,6 +21,20 @@ pub enum KeysCommand {
     Rotate(rotate::Options),
     /// Take a key out of everything, at once.
     Compromise(compromise::Options),
+    /// Encrypt all private keys anew with another master key, while the servers serve.
+    Rewrap(rewrap::Options),
+    /// Announce a signing key that another issuer has made, under its own kid.
+    Import(import::Options),
+    /// Print a signing key.
+    Export(export::Options),
+}
+
+/// An algorithm by its name, for clap.
+fn algorithm(text: &str) -> Result<SigningAlgorithm, String> {
+    SigningAlgorithm::parse(text).ok_or_else(|| {
+        let known = SigningAlgorithm::ALL.map(SigningAlgorithm::as_str);
+        format!("is none of {}", known.join(", "))
+    })
 }
 
 /// Does what the subcommand says.
@@ -26,5 +44,8 @@ pub async fn run(shell: &Shell, command: KeysCommand) -> Result<(), CommandError
         KeysCommand::Plan(which) => list::plan(shell, which).await,
         KeysCommand::Rotate(options) => rotate::run(shell, &options).await,
         KeysCommand::Compromise(options) => compromise::run(shell, options).await,
+        KeysCommand::Rewrap(options) => rewrap::run(shell, &options).await,
+        KeysCommand::Import(options) => import::run(shell, options).await,
+        KeysCommand::Export(options) => export::run(shell, &options).await,
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::algorithm;
 use crate::cli::output::{Record, serialize_time, time};
 use crate::cli::{CommandError, Shell};
 use crate::domain::key_schedule::Rotated;
@@ -20,13 +21,6 @@ pub struct Options {
     /// Only the keys of this algorithm.
     #[arg(long, value_name = "ALG", value_parser = algorithm)]
     alg: Option<SigningAlgorithm>,
-}
-
-fn algorithm(text: &str) -> Result<SigningAlgorithm, String> {
-    SigningAlgorithm::parse(text).ok_or_else(|| {
-        let known = SigningAlgorithm::ALL.map(SigningAlgorithm::as_str);
-        format!("is none of {}", known.join(", "))
-    })
 }
 
 #[derive(Debug, Serialize)]

@@ -12,7 +12,7 @@ use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::random::Random;
 
 /// The `location` of a key that rests in the database.
-const DATABASE: &str = "database";
+pub(super) const DATABASE: &str = "database";
 
 /// Where new signing keys are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -10,8 +10,10 @@ pub mod confirmation;
 pub mod first;
 pub mod location;
 mod new;
+pub mod rewrap;
 pub mod rotation;
 mod rows;
+pub mod transfer;
 
 use chrono::{DateTime, TimeDelta, Utc};
 

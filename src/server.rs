@@ -90,6 +90,7 @@ pub async fn run(
             .prepare(config.database.auto_migrate, SystemClock.now())
             .await?;
         let provider = Arc::new(open_provider(&config, &database.db).await?);
+        provider.join().await?;
         if mode != Mode::Serve {
             prepare_demo(&provider).await?;
         }

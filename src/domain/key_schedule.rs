@@ -192,11 +192,17 @@ impl KeySet {
         }
     }
 
-    /// Advances as far as is safe at `now`. `None` if no key is announced.
+    /// Advances as far as is safe at `now`: to the announced key that may sign first. `None` if no key is announced.
     pub fn rotate(&mut self, policy: &KeyPolicy, now: DateTime<Utc>) -> Option<Rotated> {
-        let next = self.next(now)?;
-        let (id, gate) = (next.id.clone(), policy.gate(next.published_at));
-        let at = next.signing_at.map_or(gate, |planned| planned.min(gate)).max(now);
+        let time = |key: &KeyTimes| {
+            let gate = policy.gate(key.published_at);
+            key.signing_at.map_or(gate, |planned| planned.min(gate)).max(now)
+        };
+        let (at, id) = self
+            .announced(now)
+            .map(|key| (time(key), key.published_at, &key.id))
+            .min()
+            .map(|(at, _, id)| (at, id.clone()))?;
         self.activate(&id, at, now);
         Some(if at == now {
             Rotated::Now(id)
@@ -488,6 +494,16 @@ mod tests {
             .filter(|key| key.state(at(100)) == KeyState::Draining);
         assert_eq!(draining.count(), 2);
         assert_eq!(set.rotate(&policy(), at(100)), None, "nothing is announced");
+    }
+
+    #[test]
+    fn a_key_that_verifiers_know_from_elsewhere_goes_first() {
+        let mut set = first(at(0));
+        set.settle(&policy(), at(0));
+        let theirs = KeyTimes::announced("theirs".into(), None, at(-1_000_000));
+        let mut set = KeySet::new([set.0, vec![theirs]].concat());
+        assert_eq!(set.rotate(&policy(), at(5)), Some(Rotated::Now("theirs".into())));
+        assert_eq!(set.key("b").signing_at, None);
     }
 
     #[test]

@@ -259,6 +259,17 @@ impl Provider {
         fingerprints() != known
     }
 
+    /// Joins the others, before the first request: whoever declares a key compromised from now on waits for this node,
+    /// and what was declared until then is read.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the keys cannot be opened.
+    pub async fn join(&self) -> Result<(), ReloadError> {
+        self.tell().await?;
+        self.reload().await?;
+        Ok(self.tell().await?)
+    }
+
     /// Tells the others which keys this node serves: at once when they have changed, else now and then.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::flows::demo;
 use crate::flows::keys::KeysError;
+use crate::flows::provider::ReloadError;
 use crate::jose::MasterKeyFileError;
 use crate::jose::wrap::InvalidMasterKey;
 use crate::password::StartError;
@@ -74,6 +75,15 @@ pub enum ServerError {
     /// The system does not let us run.
     #[error("the server cannot run")]
     Run(#[source] std::io::Error),
+}
+
+impl From<ReloadError> for ServerError {
+    fn from(error: ReloadError) -> Self {
+        match error {
+            ReloadError::Storage(error) => error.into(),
+            ReloadError::Keys(error) => error.into(),
+        }
+    }
 }
 
 fn count(pending: &[String]) -> String {

@@ -4,6 +4,7 @@ mod accounts;
 mod binary;
 mod clients;
 mod gate;
+mod keys;
 mod lines;
 mod operations;
 mod server;

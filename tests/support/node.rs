@@ -47,7 +47,8 @@ pub fn kill(pid: i32, signal: i32) {
     unsafe { libc::kill(pid, signal) };
 }
 
-/// The binary in `folder`, with nothing configured but a master key and what these tests always want.
+/// The binary in `folder`, with nothing configured but a master key and what these tests always want. The master
+/// key is that of the folder's `master.key` if there is one.
 pub fn signet(folder: &Folder, database: Option<&str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signet"));
     for (name, _) in std::env::vars_os() {
@@ -56,9 +57,13 @@ pub fn signet(folder: &Folder, database: Option<&str>) -> Command {
             command.env_remove(name);
         }
     }
+    if folder.path().join("master.key").exists() {
+        command.env("SIGNET_KEYS__MASTER_KEY_FILE", "master.key");
+    } else {
+        command.env("SIGNET_KEYS__MASTER_KEY", format!("{}=", "k".repeat(43)));
+    }
     command
         .current_dir(folder.path())
-        .env("SIGNET_KEYS__MASTER_KEY", format!("{}=", "k".repeat(43)))
         .env("SIGNET_RATE_LIMIT__ENABLED", "false")
         .env("SIGNET_LOG__LEVEL", "info");
     if let Some(url) = database {
@@ -77,11 +82,21 @@ pub struct Node {
 impl Node {
     /// Starts one on a free port; its issuer is `issuer`, or where it listens.
     pub async fn start(folder: &Folder, database: Option<&str>, issuer: Option<&str>) -> Self {
+        Self::start_with(folder, database, issuer, &[]).await
+    }
+
+    /// The same with further settings.
+    pub async fn start_with(
+        folder: &Folder,
+        database: Option<&str>,
+        issuer: Option<&str>,
+        settings: &[(&str, &str)],
+    ) -> Self {
         // The port is free at this moment; nobody else here wants just this one.
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let address = listener.local_addr().expect("bound").to_string();
         drop(listener);
-        Self::start_at(folder, database, issuer, &address).await
+        Self::start_at(folder, database, issuer, &address, settings).await
     }
 
     /// Starts one at an address.
@@ -90,6 +105,7 @@ impl Node {
         database: Option<&str>,
         issuer: Option<&str>,
         address: &str,
+        settings: &[(&str, &str)],
     ) -> Self {
         let url = format!("http://{address}");
         let log = folder.path().join(format!("{}.log", address.replace(':', "-")));
@@ -99,6 +115,7 @@ impl Node {
             .arg("serve")
             .env("SIGNET_LISTEN", address)
             .env("SIGNET_ISSUER", issuer.unwrap_or(&url))
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a file can be duplicated"))
             .stderr(output)

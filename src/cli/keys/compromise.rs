@@ -29,8 +29,9 @@ const PROGRESS: Duration = Duration::from_secs(1);
 #[command(group = clap::ArgGroup::new("which").required(true).args(["kid", "all"]))]
 pub struct Options {
     /// A signing key by its kid, or a MAC key as `signet keys list --mac` names it (`refresh_token/3`).
-    #[arg(value_name = "KID")]
-    kid: Vec<String>,
+    // Every 64th thumbprint begins with a hyphen.
+    #[arg(value_name = "KID", allow_hyphen_values = true)]
+    kid: Option<String>,
     /// Every key: the master key, or the memory of a server, was in wrong hands, or the master key is lost.
     #[arg(long)]
     all: bool,
@@ -125,7 +126,7 @@ pub async fn run(shell: &Shell, options: Options) -> Result<(), CommandError> {
         output.confirm("Every session, refresh token and client secret dies, and every token. Go on?")?;
         Which::All
     } else {
-        Which::Named(options.kid)
+        Which::Named(options.kid.into_iter().collect())
     };
     let outcome = shell
         .with_database(async |place| {

@@ -20,6 +20,8 @@ enum Form {
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Which key.
+    // Every 64th thumbprint begins with a hyphen.
+    #[arg(allow_hyphen_values = true)]
     kid: String,
     /// The private key too: whoever has it can forge tokens of this issuer.
     #[arg(long)]

@@ -24,7 +24,7 @@ pub struct Options {
     /// The private key, unencrypted: PKCS#8 in PEM, or a JWK. `-` is the standard input.
     file: PathBuf,
     /// The name that its tokens have; the JWK's, or the thumbprint, if it is not given.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     kid: Option<String>,
     /// What it signs with; the JWK's, or the usual algorithm for its kind, if it is not given.
     #[arg(long, value_name = "ALG", value_parser = algorithm)]

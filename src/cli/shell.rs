@@ -95,10 +95,11 @@ impl Shell {
         let loaded = self.load()?;
         self.warn_about(&loaded);
         let config = loaded.config;
+        let pkcs11 = server::pkcs11_token(&config.keys)?;
         let database = Database::open(&config, Role::Command).await?;
         let workplace = Workplace {
             db: database.db.clone(),
-            pkcs11: server::pkcs11_token(&config.keys)?,
+            pkcs11,
             config,
             clock: server::clock(),
             random: server::random(),

@@ -80,6 +80,31 @@ impl Refusal for IssueError {
     }
 }
 
+/// Whether what a grant of `client` is likely to be signed with can sign: asked before a code or a refresh token is
+/// spent for nothing. Costs no more than a look where the keys are in this process.
+///
+/// # Errors
+/// When a key rests in a token that is away.
+pub async fn can_sign(
+    provider: &Provider,
+    client: &Client,
+    resource: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), IssueError> {
+    let scope = &client.metadata.scope;
+    let access_token = access_token_algorithm(provider, Target { resource, scope })?;
+    let id_token = scope
+        .contains("openid")
+        .then_some(client.metadata.id_token_signed_response_alg);
+    let keys = Arc::clone(&provider.keys());
+    for algorithm in std::iter::once(access_token).chain(id_token) {
+        if let Some(key) = keys.ring.signing_key(algorithm, now) {
+            key.check().await?;
+        }
+    }
+    Ok(())
+}
+
 /// The tokens of a user's grant. The refresh token was made by the caller, who knows its serial.
 ///
 /// # Errors

@@ -24,6 +24,7 @@ mod discovery;
 mod documents;
 mod eligibility;
 mod growth;
+mod hsm;
 mod introspection;
 mod jobs;
 mod jwks;

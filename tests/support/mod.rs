@@ -9,6 +9,7 @@ pub mod jar;
 pub mod node;
 pub mod programs;
 pub mod responses;
+pub mod softhsm;
 pub mod tokens;
 
 pub use database::database;

@@ -1,5 +1,6 @@
 //! `signet serve` as a process of its own, which can be killed.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A folder that servers run in, removed with the value.
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    /// What every process in it is told.
+    environment: Vec<(String, OsString)>,
+}
 
 impl Folder {
     pub fn new() -> Self {
@@ -17,16 +22,24 @@ impl Folder {
         let folder = std::env::temp_dir().join(format!("signet-n{}-{count}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir(&folder).expect("the temporary directory is writable");
-        Self(folder)
+        Self {
+            path: folder,
+            environment: Vec::new(),
+        }
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// Sets a variable for every process that is started here from now on.
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.environment.push((name.to_owned(), value.into()));
     }
 
     /// The postmaster of the private PostgreSQL of a server in this folder.
     pub fn postmaster(&self) -> Option<i32> {
-        let file = self.0.join(".signet/postgres/cluster/postmaster.pid");
+        let file = self.path.join(".signet/postgres/cluster/postmaster.pid");
         let text = std::fs::read_to_string(file).ok()?;
         text.lines().next()?.trim().parse().ok()
     }
@@ -37,7 +50,7 @@ impl Drop for Folder {
         if let Some(pid) = self.postmaster() {
             kill(pid, libc::SIGQUIT);
         }
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
@@ -68,6 +81,9 @@ pub fn signet(folder: &Folder, database: Option<&str>) -> Command {
         .env("SIGNET_LOG__LEVEL", "info");
     if let Some(url) = database {
         command.env("DATABASE_URL", url);
+    }
+    for (name, value) in &folder.environment {
+        command.env(name, value);
     }
     command
 }
@@ -107,6 +123,13 @@ impl Node {
         address: &str,
         settings: &[(&str, &str)],
     ) -> Self {
+        let mut node = Self::launch(folder, database, issuer, address);
+        node.until_ready().await;
+        node
+    }
+
+    /// Starts one at an address, ready or not.
+    pub fn launch(folder: &Folder, database: Option<&str>, issuer: Option<&str>, address: &str) -> Self {
         let url = format!("http://{address}");
         let log = folder.path().join(format!("{}.log", address.replace(':', "-")));
         let output = File::options().create(true).append(true).open(&log);
@@ -121,9 +144,7 @@ impl Node {
             .stderr(output)
             .spawn()
             .expect("the binary runs");
-        let mut node = Self { url, child, log };
-        node.until_ready().await;
-        node
+        Self { url, child, log }
     }
 
     /// Returns once it serves, and what it needs is there.

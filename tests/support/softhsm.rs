@@ -2,7 +2,7 @@
 //! `SOFTHSM2_CONF`. The module reads that variable once a process, so a store belongs to processes, not to
 //! tests within one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -23,8 +23,7 @@ const MODULES: [&str; 5] = [
 
 /// A folder with a token in it, removed with the value.
 pub struct TokenStore {
-    folder: PathBuf,
-    is_owner: bool,
+    pub folder: PathBuf,
 }
 
 impl TokenStore {
@@ -37,10 +36,7 @@ impl TokenStore {
         std::fs::create_dir_all(folder.join("tokens")).expect("the temporary directory is writable");
         let configuration = format!("directories.tokendir = {}\n", folder.join("tokens").display());
         std::fs::write(folder.join("softhsm2.conf"), configuration).expect("our own folder");
-        let store = Self {
-            folder,
-            is_owner: true,
-        };
+        let store = Self { folder };
         store.tool(&[
             "--init-token",
             "--free",
@@ -52,19 +48,6 @@ impl TokenStore {
             PIN,
         ]);
         store
-    }
-
-    /// The store of another process.
-    pub fn of_other(folder: PathBuf) -> Self {
-        Self {
-            folder,
-            is_owner: false,
-        }
-    }
-
-    /// Its folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// The value of `SOFTHSM2_CONF`.
@@ -95,9 +78,7 @@ impl TokenStore {
 
 impl Drop for TokenStore {
     fn drop(&mut self) {
-        if self.is_owner {
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -4,8 +4,9 @@
 //! 1. The client is authenticated.
 //! 2. The grant is one of ours, and one of the client's.
 //! 3. Scope and resource have the right form and are the client's.
-//! 4. The grant proves what it stands on, and is spent.
-//! 5. Tokens are made, in `flows::issue`.
+//! 4. The keys are there to sign with.
+//! 5. The grant proves what it stands on, and is spent.
+//! 6. Tokens are made, in `flows::issue`.
 
 mod authorization_code;
 mod client_credentials;
@@ -16,7 +17,7 @@ use chrono::{DateTime, Utc};
 pub(super) use refresh_token::{UnreadToken, read as read_refresh_token};
 
 use super::client_auth::{self, ClientAuthError, Credentials};
-use super::issue::{IssueError, Tokens};
+use super::issue::{self, IssueError, Tokens};
 use super::provider::{KeysUnread, Provider};
 use super::refusal::Refusal;
 use super::registry::RegistryError;
@@ -178,6 +179,7 @@ pub async fn exchange(
     if let Some(resource) = &asked.resource {
         targets::resources_are_the_clients(provider, &client, std::slice::from_ref(resource))?;
     }
+    issue::can_sign(provider, &client, asked.resource.as_deref(), now).await?;
     let tokens = match grant {
         GrantType::AuthorizationCode => {
             authorization_code::redeem(provider, &client, request, &asked, now).await

@@ -51,7 +51,15 @@ impl Pkcs11Signer {
     }
 
     async fn signed(&self, message: &[u8]) -> Result<Vec<u8>, Pkcs11Error> {
-        let signature = self.token()?.sign(&self.uri, self.algorithm, message).await?;
+        let signed = self.token()?.sign(&self.uri, self.algorithm, message).await;
+        if let Err(error) = &signed
+            && (error.is_away() || error.is_lost())
+            && let Ok(mut checked) = self.checked.try_lock()
+        {
+            // What was found well a moment ago is not. Who looks at this moment finds that too.
+            *checked = Some((Instant::now(), Err(error.clone())));
+        }
+        let signature = signed?;
         match self.verifier.verify(message, &signature) {
             Ok(()) => Ok(signature),
             Err(_) => Err(Pkcs11Error::WrongKey),

@@ -1,6 +1,6 @@
 //! On a real token, SoftHSM. Each test runs in a process of its own, since a module serves a process once.
 
-use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -22,19 +22,21 @@ use softhsm::{PIN, TOKEN, TokenStore};
 const STORE: &str = "SIGNET_TEST_TOKEN_STORE";
 
 /// Runs `test`, which is called `name`, in a process of its own.
-fn apart<F: Future<Output = ()>>(name: &str, test: impl FnOnce(TokenStore) -> F) {
+fn apart(name: &str, test: impl AsyncFnOnce(&TokenStore)) {
     if let Some(folder) = std::env::var_os(STORE) {
+        // The other process removes it.
+        let store = ManuallyDrop::new(TokenStore {
+            folder: PathBuf::from(folder),
+        });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime
-            .expect("a runtime")
-            .block_on(test(TokenStore::of_other(PathBuf::from(folder))));
+        runtime.expect("a runtime").block_on(test(&store));
         return;
     }
     let store = TokenStore::new();
     let output = Command::new(std::env::current_exe().expect("this test"))
         .args([&format!("jose::pkcs11::tests::{name}"), "--exact", "--nocapture"])
         .env("SOFTHSM2_CONF", store.configuration())
-        .env(STORE, store.folder())
+        .env(STORE, &store.folder)
         .output()
         .expect("it runs again");
     let said = String::from_utf8_lossy(&output.stdout);

@@ -388,3 +388,45 @@ async fn a_node_that_was_not_the_first_leaves_no_keys_behind() {
     other.until_ready().await;
     assert_eq!(objects(&site.store), 2 * 6);
 }
+
+#[tokio::test]
+async fn a_key_that_a_command_makes_in_the_token_signs_on_a_running_server() {
+    let site = Site::in_token().await;
+    let node = site.start().await;
+    let secret = site.register(&node, &["EdDSA"]);
+    let before = token_for(&node, &secret, "EdDSA").await;
+    let kids = |keys: &Value| -> Vec<String> {
+        let keys = keys.as_array().expect("a list").iter();
+        keys.filter(|key| key["alg"] == "EdDSA" && key["state"] != "compromised")
+            .map(|key| key["kid"].as_str().expect("a kid").to_owned())
+            .collect()
+    };
+    let first = kids(&site.json(&node, &["keys", "list"], ""));
+    let mut arguments = vec!["keys", "compromise", "--yes"];
+    arguments.extend(first.iter().map(String::as_str));
+    let output = site.command(&node, &arguments, "");
+    assert!(output.status.success(), "{output:?}");
+
+    let listed = site.json(&node, &["keys", "list"], "");
+    let second = kids(&listed);
+    assert!(
+        second.len() == 3 && second.iter().all(|kid| !first.contains(kid)),
+        "{listed}"
+    );
+    let after = token_for(&node, &secret, "EdDSA").await;
+    assert!(first.iter().any(|kid| header(&before)["kid"] == **kid));
+    assert!(
+        second.iter().any(|kid| header(&after)["kid"] == **kid),
+        "{}",
+        header(&after)
+    );
+    verify(
+        Program::python("verify_pyjwt.py"),
+        &node,
+        &api("EdDSA"),
+        "EdDSA",
+        "at+jwt",
+        &after,
+    )
+    .await;
+}

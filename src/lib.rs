@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod jose;
 pub mod mail;
 pub mod oauth;
+pub mod outbound;
 pub mod password;
 pub mod random;
 pub mod server;

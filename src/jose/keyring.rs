@@ -151,6 +151,11 @@ impl KeyRing {
         self.keys.get(kid)
     }
 
+    /// The private part of the key with this `kid`, if it signs or may sign later.
+    pub fn private_key(&self, kid: &str) -> Option<&SigningKey> {
+        self.keys.get(kid)?.signing.as_deref()
+    }
+
     /// The JWKS at `now`.
     pub fn jwks(&self, now: DateTime<Utc>) -> &PublishedJwks {
         self.views(now).whole()

@@ -5,6 +5,7 @@ pub mod claims;
 pub mod client_assertion;
 mod client_jwks;
 mod compact;
+pub mod forge;
 mod generate;
 mod jwks;
 pub mod key_file;

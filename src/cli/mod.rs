@@ -12,6 +12,7 @@ mod keys;
 mod migrate;
 mod output;
 mod resources;
+mod rs_check;
 mod serve;
 mod sessions;
 mod shell;
@@ -68,6 +69,8 @@ enum Command {
     /// Register APIs.
     #[command(subcommand)]
     Resources(resources::ResourcesCommand),
+    /// Attack a resource server, to see whether it refuses bad tokens.
+    RsCheck(rs_check::Arguments),
     /// Look after accounts.
     #[command(subcommand)]
     Users(users::UsersCommand),
@@ -103,6 +106,7 @@ fn dispatch(shell: &Shell, command: Command) -> Result<(), CommandError> {
         Command::Keys(command) => shell.wait(keys::run(shell, command)),
         Command::Clients(command) => shell.wait(clients::run(shell, command)),
         Command::Resources(command) => shell.wait(resources::run(shell, command)),
+        Command::RsCheck(arguments) => shell.wait(rs_check::run(shell, arguments)),
         Command::Users(command) => shell.wait(users::run(shell, command)),
         Command::Sessions(command) => shell.wait(sessions::run(shell, command)),
     }

@@ -282,7 +282,7 @@ fn table(rows: Vec<Vec<String>>, widths: &mut Vec<usize>) -> String {
 }
 
 /// Names and user agents come from strangers: no control character of theirs may reach the terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars()
         .map(|character| {
             if character.is_control() {

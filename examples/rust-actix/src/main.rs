@@ -30,13 +30,13 @@ async fn access_token(token: &str, scope: &'static str) -> Result<Value> {
     let header = decode_header(token).map_err(|_| invalid())?;
     // An ID token is signed by the same key: only the type tells the two apart (RFC 9068 §4).
     let typ = header.typ.unwrap_or_default().to_ascii_lowercase();
-    if !matches!(typ.as_str(), "at+jwt" | "application/at+jwt") {
+    if header.crit.is_some() || !matches!(typ.as_str(), "at+jwt" | "application/at+jwt") {
         return Err(invalid().into());
     }
     let key = key(&header.kid.unwrap_or_default()).await.map_err(ErrorServiceUnavailable)?;
     // The algorithm is ours to say, never the token's; an absent claim is not checked unless required.
     let mut rules = Validation::new(Algorithm::EdDSA);
-    rules.leeway = 30;
+    (rules.leeway, rules.validate_nbf) = (30, true);
     rules.set_issuer(&[&*ISSUER]);
     rules.set_audience(&[&*AUDIENCE]);
     rules.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);

@@ -123,7 +123,7 @@ async fn the_rust_example_takes_our_access_tokens_and_nothing_else() {
 }
 
 /// The Rust example's program, as `make test` builds it: built anew should it have changed since.
-async fn rust_example() -> PathBuf {
+pub async fn rust_example() -> PathBuf {
     let target = checkout("target/examples");
     let build = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--manifest-path"])

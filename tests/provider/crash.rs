@@ -1,6 +1,6 @@
 //! Real processes that are really killed: what was acknowledged is there afterwards, and nothing is spent twice.
 
-pub mod visitor;
+mod visitor;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -137,7 +137,7 @@ async fn a_node_killed_between_commit_and_answer_spends_nothing_twice_and_loses_
         assert_eq!(row.get::<_, i64>(0), 2 * round, "the commit came through");
         let successor = refresh_token(there.refresh(&head).await);
         assert_eq!(refresh_token(there.refresh(&head).await), successor);
-        one = Node::start_at(&folder, url, None, one.address(), &[]).await;
+        one = Node::start_at(&folder, url, None, one.address()).await;
         head = refresh_token(Visitor::new(&one).refresh(&successor).await);
 
         // The same with a code: spent is spent, and the client is told to begin again.
@@ -165,7 +165,7 @@ async fn a_node_killed_between_commit_and_answer_spends_nothing_twice_and_loses_
         let counted = "SELECT count(*) FILTER (WHERE ended_at IS NULL), count(*) FROM token_families";
         let row = holder.query_one(counted, &[]).await.expect("a row");
         assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 1 + round));
-        one = Node::start_at(&folder, url, None, one.address(), &[]).await;
+        one = Node::start_at(&folder, url, None, one.address()).await;
     }
     assert!(!one.log().contains("panicked"), "{}", one.log());
 }
@@ -281,7 +281,7 @@ async fn nothing_acknowledged_is_lost_when_signet_or_its_postgresql_is_killed_un
         }
         if round % 3 != 0 {
             node.lock().expect("not poisoned").kill();
-            let again = Node::start_at(&folder, None, None, &address, &[]).await;
+            let again = Node::start_at(&folder, None, None, &address).await;
             *node.lock().expect("not poisoned") = again;
         }
     }

@@ -98,21 +98,11 @@ pub struct Node {
 impl Node {
     /// Starts one on a free port; its issuer is `issuer`, or where it listens.
     pub async fn start(folder: &Folder, database: Option<&str>, issuer: Option<&str>) -> Self {
-        Self::start_with(folder, database, issuer, &[]).await
-    }
-
-    /// The same with further settings.
-    pub async fn start_with(
-        folder: &Folder,
-        database: Option<&str>,
-        issuer: Option<&str>,
-        settings: &[(&str, &str)],
-    ) -> Self {
         // The port is free at this moment; nobody else here wants just this one.
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let address = listener.local_addr().expect("bound").to_string();
         drop(listener);
-        Self::start_at(folder, database, issuer, &address, settings).await
+        Self::start_at(folder, database, issuer, &address).await
     }
 
     /// Starts one at an address.
@@ -121,7 +111,6 @@ impl Node {
         database: Option<&str>,
         issuer: Option<&str>,
         address: &str,
-        settings: &[(&str, &str)],
     ) -> Self {
         let mut node = Self::launch(folder, database, issuer, address);
         node.until_ready().await;
@@ -138,7 +127,6 @@ impl Node {
             .arg("serve")
             .env("SIGNET_LISTEN", address)
             .env("SIGNET_ISSUER", issuer.unwrap_or(&url))
-            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a file can be duplicated"))
             .stderr(output)

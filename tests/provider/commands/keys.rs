@@ -246,20 +246,19 @@ async fn a_key_moves_from_one_issuer_to_another_with_its_kid() {
     assert_eq!(future.failure(1)["error"], "invalid_key");
 }
 
-/// Shortened times, so that gates are seconds away.
-const SHORT: [(&str, &str); 3] = [
-    ("SIGNET_KEYS__MIN_ANNOUNCE", "3s"),
-    ("SIGNET_KEYS__JWKS_MAX_AGE", "1s"),
-    ("SIGNET_KEYS__CLOCK_SKEW", "1s"),
-];
+/// A folder whose servers and commands have shortened times, so that gates are seconds away.
+fn short() -> Folder {
+    let mut folder = Folder::new();
+    folder.set("SIGNET_KEYS__MIN_ANNOUNCE", "3s");
+    folder.set("SIGNET_KEYS__JWKS_MAX_AGE", "1s");
+    folder.set("SIGNET_KEYS__CLOCK_SKEW", "1s");
+    folder
+}
 
 /// Runs a command beside the servers of `folder`.
 async fn command(folder: &Folder, url: &str, arguments: &[&str]) -> Value {
     let mut command = signet(folder, Some(url));
-    command
-        .args(["--format", "json", "--yes"])
-        .args(arguments)
-        .envs(SHORT);
+    command.args(["--format", "json", "--yes"]).args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output())
         .await
         .expect("it ends");
@@ -289,10 +288,10 @@ async fn published(node: &Node) -> Vec<String> {
 #[tokio::test]
 async fn a_compromise_waits_for_every_server_and_names_those_that_do_not_answer() {
     let database = crate::support::database().await;
-    let (folder, url) = (Folder::new(), database.url.expose());
+    let (folder, url) = (short(), database.url.expose());
     let mut nodes = Vec::new();
     for _ in 0..2 {
-        nodes.push(Node::start_with(&folder, Some(url), Some("http://localhost:9"), &SHORT).await);
+        nodes.push(Node::start(&folder, Some(url), Some("http://localhost:9")).await);
     }
     let keys = command(&folder, url, &["keys", "list"]).await;
     let lost = kid(keys_of(&keys, "EdDSA", "signing")[0]).to_owned();
@@ -339,13 +338,13 @@ async fn a_compromise_waits_for_every_server_and_names_those_that_do_not_answer(
 #[tokio::test]
 async fn servers_go_on_while_keys_are_encrypted_anew_and_find_the_new_master_key_by_themselves() {
     let database = crate::support::database().await;
-    let (folder, url) = (Folder::new(), database.url.expose());
+    let (folder, url) = (short(), database.url.expose());
     let old = format!("{}=\n", "k".repeat(43));
     std::fs::write(folder.path().join("master.key"), &old).expect("our own folder");
-    let node = Node::start_with(&folder, Some(url), None, &SHORT).await;
+    let node = Node::start(&folder, Some(url), None).await;
     let before = published(&node).await;
     let ready = format!("{}/readyz", node.url);
-    let desk = Folder::new();
+    let desk = short();
     let done = command(&desk, url, &["keys", "rewrap", "--new-master-key", "new.key"]).await;
     assert_eq!(done["rewrapped"], 18);
     assert_eq!(published(&node).await, before);

@@ -1,6 +1,6 @@
 //! Real processes that are really killed: what was acknowledged is there afterwards, and nothing is spent twice.
 
-mod visitor;
+pub mod visitor;
 
 use std::collections::HashMap;
 use std::io::Write;

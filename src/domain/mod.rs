@@ -18,4 +18,6 @@ pub mod resource;
 pub mod secret;
 pub mod signing_choice;
 pub mod signing_key;
+pub mod status_blocks;
+pub mod status_list;
 pub mod user;

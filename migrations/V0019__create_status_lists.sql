@@ -33,7 +33,6 @@ CREATE TABLE status_blocks (
 );
 -- The first block that was never leased. One row, whose lock makes nodes that need new blocks wait for each other.
 CREATE TABLE status_frontier (
-    only boolean CONSTRAINT status_frontier_pkey PRIMARY KEY CONSTRAINT status_frontier_only_check CHECK (only),
     next_block bigint NOT NULL
 );
 -- Which client the tokens of these indexes were issued to: they are invalid when it is disabled or gone.
@@ -50,4 +49,4 @@ UPDATE token_families f SET status_index = n.status_index
     FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS status_index FROM token_families) n WHERE n.id = f.id;
 INSERT INTO status_blocks (block, purpose, next, reusable_at)
     SELECT status_index / 4096, 'grants', 4096, max(expires_at) + interval '2 days' FROM token_families GROUP BY 1;
-INSERT INTO status_frontier (only, next_block) SELECT true, COALESCE(max(block) + 1, 0) FROM status_blocks;
+INSERT INTO status_frontier (next_block) SELECT COALESCE(max(block) + 1, 0) FROM status_blocks;

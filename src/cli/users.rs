@@ -242,7 +242,7 @@ async fn delete(shell: &Shell, name: &str) -> Result<(), CommandError> {
     let id = shell
         .with_database(async |place| {
             let user = find(&place.db, name).await?;
-            users::delete(&place.db, user.id).await?;
+            users::delete(&place.db, user.id, place.now()).await?;
             Ok(user.id)
         })
         .await?;

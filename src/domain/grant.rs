@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::authorization::RequestedClaims;
 use super::ids::{FamilyId, SessionId};
+use super::status_list::StatusIndex;
 use super::user::User;
 use crate::oauth::scope::ScopeSet;
 
@@ -33,4 +34,6 @@ pub struct Grant {
     pub amr: Vec<String>,
     /// Whether it survives the end of its session.
     pub offline: bool,
+    /// The place of its access tokens in the status lists. `None` while it was made by a version without lists.
+    pub status_index: Option<StatusIndex>,
 }

@@ -157,9 +157,12 @@ impl Held {
         let soon = now + self.purpose.lease() / 4;
         let busy = 2 * self.given.max(self.given_before);
         let target = (self.purpose.least() * BLOCK).max(busy);
-        // Half a block more than the target is leased once half a block less is there: not one a token.
         let missing = target - self.free(soon);
-        (missing + BLOCK / 2) / BLOCK
+        // Not a lease a token, and in a rush not even one a block.
+        if missing < (BLOCK / 2).max(target / 4) {
+            return 0;
+        }
+        (missing + BLOCK - 1) / BLOCK
     }
 }
 
@@ -214,6 +217,11 @@ impl GrantIndexes {
     /// How many indexes are left.
     pub fn free(&self, now: DateTime<Utc>) -> i64 {
         self.held.free(now)
+    }
+
+    /// Whether the next lease should not wait for its turn.
+    pub fn is_low(&self, now: DateTime<Utc>) -> bool {
+        self.held.free(now) < BLOCK / 2
     }
 
     /// Gives up what is left, for other nodes.

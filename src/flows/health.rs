@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::provider::Provider;
 use super::registry::RegistryError;
+use super::status_lists;
 use crate::domain::key_schedule::KeySet;
 use crate::domain::key_state::KeyState;
 use crate::domain::signing_key::StoredSigningKey;
@@ -99,6 +100,7 @@ fn outlook(provider: &Provider, now: DateTime<Utc>) -> KeyOutlook {
 /// Sets the gauges of the signing keys and of the pool.
 pub fn record_metrics(provider: &Provider) {
     provider.db.record_metrics();
+    status_lists::record_metrics(provider);
     let now = provider.now();
     let keys = provider.keys();
     let policy = &provider.settings.keys.policy;
@@ -134,6 +136,7 @@ pub fn record_metrics(provider: &Provider) {
 
 /// Tells what the metrics of the flows mean.
 pub fn describe_metrics() {
+    status_lists::describe_metrics();
     metrics::describe_counter!("signet_logins_total", "Logins that succeeded");
     metrics::describe_counter!("signet_signups_total", "Accounts that people made for themselves");
     metrics::describe_counter!(

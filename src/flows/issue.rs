@@ -8,10 +8,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::provider::Provider;
 use super::refusal::{BROKEN, Refusal, UNAVAILABLE};
 use super::registry::RegistryError;
+use super::status_lists;
 use crate::domain::client::Client;
 use crate::domain::grant::Grant;
 use crate::domain::ids::TokenId;
 use crate::domain::secret::Secret;
+use crate::domain::status_list::StatusIndex;
 use crate::domain::user::{self, ClaimsPlace};
 use crate::jose::claims::{AccessTokenClaims, Audience, IdTokenClaims, UserClaims, at_hash};
 use crate::jose::{SignError, TokenType};
@@ -118,6 +120,7 @@ pub async fn for_grant(
     now: DateTime<Utc>,
 ) -> Result<Tokens, IssueError> {
     let issuer = &provider.settings.issuer;
+    let algorithm = access_token_algorithm(provider, target)?;
     let subject = grant.user.id.to_string();
     let openid = target.scope.contains("openid");
     let claims = AccessTokenClaims {
@@ -126,9 +129,11 @@ pub async fn for_grant(
         auth_time: Some(grant.auth_time.timestamp()),
         acr: Some(grant.acr.clone()),
         amr: grant.amr.clone(),
+        status: grant
+            .status_index
+            .map(|index| status_lists::reference(provider, algorithm, index)),
         ..access_claims(provider, client, subject.clone(), target, openid, now)
     };
-    let algorithm = access_token_algorithm(provider, target)?;
     let access_token = sign(provider, algorithm, TokenType::AccessToken, &claims, now).await?;
     let id_token = if openid {
         let algorithm = client.metadata.id_token_signed_response_alg;
@@ -167,7 +172,7 @@ pub async fn for_grant(
     })
 }
 
-/// The token of a client that asks for itself: `sub` is the client (RFC 9068 §2.2).
+/// The token of a client that asks for itself: `sub` is the client (RFC 9068 §2.2). `status_index` is its own.
 ///
 /// # Errors
 /// When nothing can be signed.
@@ -175,10 +180,14 @@ pub async fn for_client(
     provider: &Provider,
     client: &Client,
     target: Target<'_>,
+    status_index: StatusIndex,
     now: DateTime<Utc>,
 ) -> Result<Tokens, IssueError> {
-    let claims = access_claims(provider, client, client.id.to_string(), target, false, now);
     let algorithm = access_token_algorithm(provider, target)?;
+    let claims = AccessTokenClaims {
+        status: Some(status_lists::reference(provider, algorithm, status_index)),
+        ..access_claims(provider, client, client.id.to_string(), target, false, now)
+    };
     let access_token = sign(provider, algorithm, TokenType::AccessToken, &claims, now).await?;
     Ok(Tokens {
         access_token: Secret::new(access_token),
@@ -220,6 +229,7 @@ fn access_claims(
         auth_time: None,
         acr: None,
         amr: Vec::new(),
+        status: None,
     }
 }
 

@@ -23,6 +23,8 @@ pub mod revoke;
 pub mod sessions;
 pub mod signing_choice;
 pub mod signup;
+pub mod status_indexes;
+pub mod status_lists;
 pub mod targets;
 pub mod token;
 pub mod userinfo;

@@ -63,7 +63,7 @@ pub async fn end_of_user(db: &Db, user: UserId, now: DateTime<Utc>) -> Result<En
     let tx = db.begin().await?;
     let token_families = token_families::end_of_user(&tx, user, None, now, FamilyEnd::Operator).await?;
     let sessions = sessions::end_others(&tx, user, none, now).await?;
-    users::move_epoch(&tx, user).await?;
+    users::move_epoch(&tx, user, now).await?;
     tx.commit().await?;
     Ok(Ended {
         sessions,

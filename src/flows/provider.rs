@@ -16,6 +16,8 @@ use super::keys::{self, KeySettings, KeysError, LoadedKeys};
 use super::limits::Limits;
 use super::masters::Masters;
 use super::registry::Registry;
+use super::status_indexes::StatusIndexes;
+use super::status_lists::{self, StatusLists};
 use crate::clock::Clock;
 use crate::domain::browser_session::SessionPolicy;
 use crate::domain::refresh_token::RefreshPolicy;
@@ -80,6 +82,10 @@ pub struct Provider {
     /// What one address may do, as far as this node has seen.
     pub limits: Limits,
     node: NodeIdentity,
+    /// The status lists as last signed.
+    pub status_lists: StatusLists,
+    /// The places in them that this node may give.
+    pub status_indexes: StatusIndexes,
     keys: ArcSwap<LoadedKeys>,
     /// When the database last confirmed the keys, in microseconds since the epoch.
     keys_read_at: AtomicI64,
@@ -147,7 +153,7 @@ impl Provider {
         let now = clock.now();
         let loaded = keys::load(&db, &known, pkcs11.as_ref(), &settings.keys, None, now).await?;
         tell_unusable(&loaded).await;
-        Ok(Self {
+        let provider = Self {
             settings,
             db,
             registry,
@@ -156,6 +162,8 @@ impl Provider {
             random,
             limits: Limits::default(),
             node,
+            status_lists: StatusLists::default(),
+            status_indexes: StatusIndexes::default(),
             keys: ArcSwap::from_pointee(loaded),
             keys_read_at: AtomicI64::new(now.timestamp_micros()),
             told: Mutex::new(None),
@@ -163,7 +171,9 @@ impl Provider {
             pkcs11,
             reloading: Mutex::new(()),
             unknown_key: Mutex::new(None),
-        })
+        };
+        status_lists::round(&provider).await?;
+        Ok(provider)
     }
 
     /// Lets go of the token, once what it is at is done. For the end of the process.

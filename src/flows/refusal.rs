@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use super::provider::KeysUnread;
 use super::registry::RegistryError;
+use super::status_indexes::NoStatusIndex;
 use crate::oauth::error_code::ErrorCode;
 use crate::storage::StorageError;
 
@@ -46,6 +47,16 @@ impl Refusal for StorageError {
 }
 
 impl Refusal for RegistryError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::TemporarilyUnavailable
+    }
+
+    fn error_description(&self) -> &'static str {
+        UNAVAILABLE
+    }
+}
+
+impl Refusal for NoStatusIndex {
     fn code(&self) -> ErrorCode {
         ErrorCode::TemporarilyUnavailable
     }

@@ -5,11 +5,14 @@ use chrono::{DateTime, Utc};
 use super::client_auth::{self, ClientAuthError, Credentials};
 use super::provider::{KeysUnread, Provider};
 use super::refusal::Refusal;
+use super::status_lists;
 use super::token::{UnreadToken, read_refresh_token};
 use crate::domain::refresh_token::REFRESH_TOKEN_PREFIX;
 use crate::domain::secret::Secret;
+use crate::jose::claims::AccessTokenClaims;
 use crate::jose::verify::verify_access_token;
 use crate::oauth::error_code::ErrorCode;
+use crate::storage::access_tokens::RevokedToken;
 use crate::storage::token_families::EndReason;
 use crate::storage::{StorageError, access_tokens, token_families};
 
@@ -81,7 +84,36 @@ pub async fn revoke(
         && claims.client_id == client.id
         && let Some(expires_at) = DateTime::from_timestamp(claims.exp, 0)
     {
-        access_tokens::revoke(&provider.db, claims.jti, expires_at).await?;
+        revoke_alone(provider, &claims, expires_at, now).await?;
+    }
+    Ok(())
+}
+
+/// Revokes one access token. One of a grant takes the grant's place in the status lists with it, and with that all
+/// that the grant has out: verifiers refuse them, and the client refreshes. What it gets then has another place.
+async fn revoke_alone(
+    provider: &Provider,
+    claims: &AccessTokenClaims,
+    expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    let status_index = claims
+        .status
+        .as_ref()
+        .and_then(|status| status_lists::index(provider, &status.status_list));
+    // Without a place to move to the grant stays: it is refused for longer than it need be, which is no risk.
+    let further = claims
+        .gid
+        .and_then(|family| Some((family, provider.status_indexes.take_for_grant(now)?)));
+    let token = RevokedToken {
+        jti: claims.jti,
+        expires_at,
+        status_index,
+        moves: further,
+    };
+    let moved = access_tokens::revoke(&provider.db, &token).await?;
+    if let Some((_, unused)) = further.filter(|_| !moved) {
+        provider.status_indexes.give_back(unused);
     }
     Ok(())
 }

@@ -192,8 +192,8 @@ pub async fn enable(db: &impl Execute, user: UserId) -> Result<User, UsersError>
 ///
 /// # Errors
 /// When there is no such user, or the database fails.
-pub async fn delete(db: &impl Execute, user: UserId) -> Result<(), UsersError> {
-    if users::delete(db, user).await? {
+pub async fn delete(db: &Db, user: UserId, now: DateTime<Utc>) -> Result<(), UsersError> {
+    if users::delete(db, user, now).await? {
         Ok(())
     } else {
         Err(UsersError::Unknown)

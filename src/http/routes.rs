@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 
 use super::body::MAX_BODY;
 use super::oauth::authorize;
-use super::oauth::{introspect, jwks, logout, metadata, revoke, token, userinfo};
+use super::oauth::{introspect, jwks, logout, metadata, revoke, status_list, token, userinfo};
 use super::pages::{account, asset, consent_form, login, logout as logout_page, signup};
 use super::redirect::see_other;
 use super::site::Site;
@@ -38,6 +38,11 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
         only("GET, HEAD", at("/.well-known/jwks.json"))
             .wrap(from_fn(cors::anybody))
             .route(read().to(jwks::jwks)),
+    );
+    config.service(
+        only("GET, HEAD", at("/.well-known/status-lists/{alg}/{shard}"))
+            .wrap(from_fn(cors::anybody))
+            .route(read().to(status_list::status_list)),
     );
     let for_scripts =
         |methods: &'static str, path: &str| only(methods, at(path)).wrap(from_fn(cors::registered_origins));

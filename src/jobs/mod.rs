@@ -3,6 +3,7 @@
 
 mod reload;
 mod rotate_keys;
+mod status_lists;
 pub mod sweep_expired;
 
 use std::sync::Arc;
@@ -56,6 +57,8 @@ impl Jobs {
             settings.clock_skew,
             jobs.stop.clone(),
         ));
+        jobs.tracker
+            .spawn(status_lists::run(Arc::clone(provider), jobs.stop.clone()));
         jobs.tracker.close();
         jobs
     }

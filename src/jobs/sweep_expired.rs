@@ -8,11 +8,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::pause;
+use crate::domain::status_list::{LEEWAY, LONGEST_TOKEN, shown_for};
 use crate::flows::provider::{Provider, Settings};
 use crate::random::Random;
 use crate::storage::{
     Db, StorageError, access_tokens, authorization_codes, authorization_requests, client_assertion_jtis,
-    events, logins, nodes, sessions, token_families,
+    events, logins, nodes, sessions, status_blocks, status_lists, token_families,
 };
 
 /// How often a table is looked at, on average.
@@ -42,11 +43,13 @@ enum Kind {
     LoginAttempts,
     Events,
     Nodes,
+    StatusTombstones,
+    StatusRuns,
 }
 
 impl Kind {
     /// Families before sessions: a session stays as long as a family reads it.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::AuthorizationRequests,
         Self::AuthorizationCodes,
         Self::TokenFamilies,
@@ -57,6 +60,8 @@ impl Kind {
         Self::LoginAttempts,
         Self::Events,
         Self::Nodes,
+        Self::StatusTombstones,
+        Self::StatusRuns,
     ];
 
     const fn table(self) -> &'static str {
@@ -71,17 +76,22 @@ impl Kind {
             Self::LoginAttempts => "login_attempts",
             Self::Events => "events",
             Self::Nodes => "nodes",
+            Self::StatusTombstones => "status_tombstones",
+            Self::StatusRuns => "status_runs",
         }
     }
 
     /// How much longer than its expiry a row is kept. Without its family or session an access token would be dead
     /// too early. A session outlives its families, which may begin until its end: were it looked at before they
-    /// are gone, every round would look at all such sessions in vain.
+    /// are gone, every round would look at all such sessions in vain. What the status lists are made of is kept until
+    /// the most lenient verifier refuses the token for its `exp`.
     fn kept(self, settings: &Settings, clock_skew: TimeDelta) -> TimeDelta {
         let token_life = settings.keys.lifetimes.signed;
         match self {
-            Self::TokenFamilies => token_life + clock_skew,
-            Self::Sessions => settings.refresh.ttl + token_life + clock_skew,
+            Self::TokenFamilies => token_life + LEEWAY + clock_skew,
+            Self::RevokedAccessTokens => shown_for(TimeDelta::zero()),
+            Self::StatusTombstones => shown_for(LONGEST_TOKEN),
+            Self::Sessions => settings.refresh.ttl + token_life + LEEWAY + clock_skew,
             Self::LoginAttempts => LOGIN_ATTEMPTS_KEPT,
             Self::Events => EVENTS_KEPT,
             Self::Nodes => settings.keys.policy.longest_partition() + clock_skew,
@@ -103,6 +113,8 @@ impl Kind {
             Self::LoginAttempts => logins::delete_old_attempts(db, before, BATCH).await,
             Self::Events => events::delete_expired(db, before, BATCH).await,
             Self::Nodes => nodes::delete_unseen(db, before).await,
+            Self::StatusTombstones => status_lists::delete_expired(db, before, BATCH).await,
+            Self::StatusRuns => status_blocks::delete_expired_runs(db, before, BATCH).await,
         }
     }
 }

@@ -95,6 +95,51 @@ pub struct AccessTokenClaims {
     /// By what the user authenticated (RFC 8176).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
+    /// Where it is told whether the token is still good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+}
+
+/// The `status` claim (draft-ietf-oauth-status-list §6.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// A place in a status list.
+    pub status_list: StatusReference,
+}
+
+/// A place in a status list (draft-ietf-oauth-status-list §6.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReference {
+    /// The place.
+    pub idx: u32,
+    /// The list's address.
+    pub uri: String,
+}
+
+/// The claims of a status list (draft-ietf-oauth-status-list §5.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusListClaims<'a> {
+    /// The issuer, which is that of the tokens.
+    pub iss: &'a str,
+    /// The list's own address.
+    pub sub: &'a str,
+    /// When the database was read.
+    pub iat: i64,
+    /// From when it says nothing.
+    pub exp: i64,
+    /// For how many seconds nobody needs to ask again.
+    pub ttl: i64,
+    /// The list.
+    pub status_list: StatusList<'a>,
+}
+
+/// Bits, compressed (draft-ietf-oauth-status-list §4.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusList<'a> {
+    /// How many bits a token has.
+    pub bits: u8,
+    /// All of them, in ZLIB's format and base64url.
+    pub lst: &'a str,
 }
 
 /// The claims of an ID token.
@@ -142,7 +187,7 @@ pub struct IdTokenClaims {
 pub struct UserClaims(Map<String, Value>);
 
 /// The claims that the protocol itself makes.
-const PROTOCOL_CLAIMS: [&str; 21] = [
+const PROTOCOL_CLAIMS: [&str; 22] = [
     "iss",
     "sub",
     "aud",
@@ -164,6 +209,7 @@ const PROTOCOL_CLAIMS: [&str; 21] = [
     "scope",
     "cnf",
     "events",
+    "status",
 ];
 
 impl UserClaims {

@@ -18,16 +18,19 @@ pub enum TokenType {
     AccessToken,
     /// An ID token (OpenID Connect Core §2).
     IdToken,
+    /// A status list (draft-ietf-oauth-status-list §5.1).
+    StatusList,
 }
 
 impl TokenType {
-    const ALL: [Self; 2] = [Self::AccessToken, Self::IdToken];
+    const ALL: [Self; 3] = [Self::AccessToken, Self::IdToken, Self::StatusList];
 
     /// The `typ` of the header.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "at+jwt",
             Self::IdToken => "JWT",
+            Self::StatusList => "statuslist+jwt",
         }
     }
 }

@@ -4,12 +4,12 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
-use super::grants::{requested_claims, session_stands_sql};
+use super::grants::{grant_stands_sql, requested_claims};
 use super::users::{self, user_columns};
 use super::{Execute, StorageError};
 use crate::domain::authorization::RequestedClaims;
-use crate::domain::eligibility::may_issue_sql;
 use crate::domain::ids::{ClientId, FamilyId, SessionId, TokenId, UserId};
+use crate::domain::status_list::StatusIndex;
 use crate::domain::user::User;
 
 /// Whether an access token is still good.
@@ -30,20 +30,40 @@ pub struct TokenUser {
     pub claims: Option<RequestedClaims>,
 }
 
-const REVOKE: &str = "INSERT INTO revoked_access_tokens (jti, expires_at) VALUES ($1, $2)
-ON CONFLICT ON CONSTRAINT revoked_access_tokens_pkey DO NOTHING";
+/// An access token to be revoked alone.
+#[derive(Debug, Clone, Copy)]
+pub struct RevokedToken {
+    /// Its name.
+    pub jti: TokenId,
+    /// When it would have expired.
+    pub expires_at: DateTime<Utc>,
+    /// Its place in the status lists.
+    pub status_index: Option<StatusIndex>,
+    /// If it is of a grant: its family, and the place that the family's further tokens get.
+    pub moves: Option<(FamilyId, StatusIndex)>,
+}
 
-/// Revokes one access token (RFC 7009 §2.1). The caller has verified it, and that it is its client's own.
+const REVOKE: &str = "WITH revoked AS (
+    INSERT INTO revoked_access_tokens (jti, expires_at, status_index) VALUES ($1, $2, $3)
+    ON CONFLICT ON CONSTRAINT revoked_access_tokens_pkey DO NOTHING RETURNING 1)
+UPDATE token_families SET status_index = $5 WHERE id = $4 AND status_index = $3 AND EXISTS (SELECT FROM revoked)";
+
+/// Revokes one access token (RFC 7009 §2.1). The caller has verified it, and that it is its client's own. The status
+/// list knows the tokens of a grant by one bit: the family moves to another, or what it gives from now on would be
+/// refused too. Says whether it moved.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn revoke(db: &impl Execute, jti: TokenId, expires_at: DateTime<Utc>) -> Result<(), StorageError> {
+pub async fn revoke(db: &impl Execute, token: &RevokedToken) -> Result<bool, StorageError> {
+    let (family, moved) = token.moves.unzip();
     let params = [
-        (jti.as_uuid() as _, Type::UUID),
-        (&expires_at as _, Type::TIMESTAMPTZ),
+        (token.jti.as_uuid() as _, Type::UUID),
+        (&token.expires_at as _, Type::TIMESTAMPTZ),
+        (&token.status_index.map(StatusIndex::as_i64) as _, Type::INT8),
+        (&family.as_ref().map(FamilyId::as_uuid) as _, Type::UUID),
+        (&moved.map(StatusIndex::as_i64) as _, Type::INT8),
     ];
-    db.execute(REVOKE, &params).await?;
-    Ok(())
+    Ok(db.execute(REVOKE, &params).await? > 0)
 }
 
 // $1 jti, $2 family, $3 session, $4 user, $5 client. A token of a user stands on all of them; one that a client
@@ -58,11 +78,9 @@ LEFT JOIN sessions s ON s.id = g.session_id
 LEFT JOIN users u ON u.id = g.user_id
 WHERE c.id = $5 AND NOT EXISTS (SELECT FROM revoked_access_tokens WHERE jti = $1)
     AND CASE WHEN $2 IS NULL AND $3 IS NULL AND $4 IS NULL THEN c.disabled_at IS NULL
-        ELSE g.ended_at IS NULL AND ",
-    session_stands_sql!(),
-    " AND ",
-    may_issue_sql!(),
-    " AND s.id IS NOT NULL END"
+        ELSE s.id IS NOT NULL AND ",
+    grant_stands_sql!(),
+    " END"
 );
 
 /// Whether an access token whose signature and times are good still stands: not revoked itself, its family and

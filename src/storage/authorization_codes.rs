@@ -11,6 +11,7 @@ use crate::domain::eligibility::may_issue_sql;
 use crate::domain::grant::Grant;
 use crate::domain::ids::{ClientId, FamilyId, SessionId, UserId};
 use crate::domain::secret::TokenHash;
+use crate::domain::status_list::StatusIndex;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::scope::ScopeSet;
 
@@ -81,6 +82,8 @@ pub struct NewFamily {
     pub expires_at: DateTime<Utc>,
     /// When it ends for want of use.
     pub idle_expires_at: DateTime<Utc>,
+    /// The place of its access tokens in the status lists.
+    pub status_index: StatusIndex,
 }
 
 /// The serial of the first refresh token of every family.
@@ -153,7 +156,7 @@ macro_rules! presented_by_owner_sql {
 }
 
 // The family is made by the statement that spends the code: there is no moment in which a replay finds the one
-// without the other. $5 is now, $6 to $11 are the family.
+// without the other. $5 is now, $6 to $12 are the family.
 const REDEEM: &str = concat!(
     "WITH spent AS (
     UPDATE authorization_codes g SET redeemed_at = $5
@@ -170,10 +173,10 @@ const REDEEM: &str = concat!(
     "),
 family AS (
     INSERT INTO token_families (id, user_id, client_id, session_id, epoch, scopes, resources, claims, auth_time, \
-        acr, amr, rotates, offline, head, head_kv, created_at, expires_at, idle_expires_at)
+        acr, amr, rotates, offline, head, head_kv, created_at, expires_at, idle_expires_at, status_index)
     SELECT family_id, user_id, client_id, session_id, epoch, scopes, resources, claims, auth_time, \
-        acr, amr, $6, $7 AND 'offline_access' = ANY(scopes), $8, $9, $5, $10, $11 FROM spent
-    RETURNING offline)
+        acr, amr, $6, $7 AND 'offline_access' = ANY(scopes), $8, $9, $5, $10, $11, $12 FROM spent
+    RETURNING offline, status_index)
 SELECT * FROM spent, family"
 );
 
@@ -219,6 +222,7 @@ pub async fn redeem(
         (&family.head_kv as _, Type::INT4),
         (&family.expires_at as _, Type::TIMESTAMPTZ),
         (&family.idle_expires_at as _, Type::TIMESTAMPTZ),
+        (&family.status_index.as_i64() as _, Type::INT8),
     ];
     if let Some(row) = db.query_opt(REDEEM, &params).await? {
         return Ok(Redemption::Redeemed(Box::new(Grant::try_from(&row)?)));

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 
+use super::status_lists::{unused_since, used_since_sql};
 use super::{Execute, StorageError};
 use crate::domain::client::{Client, ClientMetadata, ClientSecretMac};
 use crate::domain::ids::ClientId;
@@ -127,29 +128,50 @@ pub async fn disable(db: &impl Execute, id: &ClientId, now: DateTime<Utc>) -> Re
     Ok(db.query_opt(DISABLE, &params).await?.is_some())
 }
 
-// Arrays, and not IN: the planner, who knows no LIMIT yet, would read whole tables to join them.
-const DELETE_GRANTS: &str = "WITH families AS (
-    DELETE FROM token_families WHERE id = ANY (ARRAY(
-        SELECT id FROM token_families WHERE client_id = $1 LIMIT $2)) RETURNING 1),
+// Arrays, and not IN: the planner, who knows no LIMIT yet, would read whole tables to join them. $3 is now. A family
+// leaves to the status lists what tokens of it may be about, unless they are over since $4.
+const DELETE_GRANTS: &str = concat!(
+    "WITH families AS (
+    DELETE FROM token_families g WHERE id = ANY (ARRAY(
+        SELECT id FROM token_families WHERE client_id = $1 LIMIT $2))
+    RETURNING g.status_index, LEAST($3, g.expires_at, g.ended_at) AS ended_at, ",
+    used_since_sql!("$4"),
+    " AS used),
+tombstones AS (
+    INSERT INTO status_tombstones (status_index, ended_at)
+    SELECT status_index, ended_at FROM families WHERE used AND status_index IS NOT NULL),
 codes AS (
     DELETE FROM authorization_codes WHERE code_hash = ANY (ARRAY(
         SELECT code_hash FROM authorization_codes WHERE client_id = $1 LIMIT $2)) RETURNING 1),
 given AS (DELETE FROM consents WHERE (user_id, client_id) IN
     (SELECT user_id, client_id FROM consents WHERE client_id = $1 LIMIT $2) RETURNING 1)
-SELECT (SELECT count(*) FROM families) + (SELECT count(*) FROM codes) + (SELECT count(*) FROM given) AS deleted";
+SELECT (SELECT count(*) FROM families) + (SELECT count(*) FROM codes) + (SELECT count(*) FROM given) AS deleted"
+);
 
 /// Deletes families, codes and consents of a client, `limit` of each kind at most, and says how many rows
 /// that were. They must be gone before the client is: a new client of the same id would inherit them.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn delete_grants(db: &impl Execute, id: &ClientId, limit: i64) -> Result<i64, StorageError> {
-    let params = [(&id.as_str() as _, Type::TEXT), (&limit as _, Type::INT8)];
+pub async fn delete_grants(
+    db: &impl Execute,
+    id: &ClientId,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> Result<i64, StorageError> {
+    let params = [
+        (&id.as_str() as _, Type::TEXT),
+        (&limit as _, Type::INT8),
+        (&now as _, Type::TIMESTAMPTZ),
+        (&unused_since(now) as _, Type::TIMESTAMPTZ),
+    ];
     let row = db.query_opt(DELETE_GRANTS, &params).await?;
     Ok(row.map_or(0, |row| row.get("deleted")))
 }
 
+// A code that was redeemed while the grants were deleted may have left a family; the status lists look for it.
 const DELETE: &str = "WITH changed AS (DELETE FROM clients WHERE id = $1 RETURNING id),
+tombstone AS (INSERT INTO deleted_clients (client_id, deleted_at) SELECT id, $2 FROM changed),
 moved AS (UPDATE revisions SET revision = revision + 1 FROM changed WHERE name = 'registry')
 SELECT id FROM changed";
 
@@ -157,8 +179,9 @@ SELECT id FROM changed";
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn delete(db: &impl Execute, id: &ClientId) -> Result<bool, StorageError> {
-    let row = db.query_opt(DELETE, &[(&id.as_str(), Type::TEXT)]).await?;
+pub async fn delete(db: &impl Execute, id: &ClientId, now: DateTime<Utc>) -> Result<bool, StorageError> {
+    let params = [(&id.as_str() as _, Type::TEXT), (&now as _, Type::TIMESTAMPTZ)];
+    let row = db.query_opt(DELETE, &params).await?;
     Ok(row.is_some())
 }
 

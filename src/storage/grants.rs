@@ -8,10 +8,11 @@ use super::{StorageError, users};
 use crate::domain::authorization::RequestedClaims;
 use crate::domain::grant::Grant;
 use crate::domain::ids::{FamilyId, SessionId};
+use crate::domain::status_list::StatusIndex;
 use crate::oauth::scope::ScopeSet;
 
 /// The columns of [`Grant`] that codes and families both have, over `g` (either) and `u` (users). A statement
-/// adds `family_id`, `nonce` and `offline`.
+/// adds `family_id`, `nonce`, `offline` and `status_index`.
 macro_rules! grant_columns {
     () => {
         concat!(
@@ -31,6 +32,21 @@ macro_rules! session_stands_sql {
 }
 pub(super) use session_stands_sql;
 
+/// Whether the access tokens of the family `g` are still good, over its session `s`, user `u` and client `c`, all of
+/// which are there: what introspection and the status lists ask.
+macro_rules! grant_stands_sql {
+    () => {
+        concat!(
+            "(g.ended_at IS NULL AND ",
+            $crate::storage::grants::session_stands_sql!(),
+            " AND ",
+            $crate::domain::eligibility::may_issue_sql!(),
+            ")"
+        )
+    };
+}
+pub(super) use grant_stands_sql;
+
 impl TryFrom<&Row> for Grant {
     type Error = StorageError;
 
@@ -49,6 +65,9 @@ impl TryFrom<&Row> for Grant {
             acr: row.try_get("acr")?,
             amr: row.try_get("amr")?,
             offline: row.try_get("offline")?,
+            status_index: row
+                .try_get::<_, Option<i64>>("status_index")?
+                .and_then(StatusIndex::new),
         })
     }
 }

@@ -23,6 +23,8 @@ pub mod resources;
 pub mod revisions;
 pub mod server_time;
 pub mod sessions;
+pub mod status_blocks;
+pub mod status_lists;
 mod tls;
 pub mod token_families;
 pub mod users;

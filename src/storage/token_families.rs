@@ -149,7 +149,7 @@ const ROTATE: &str = concat!(
     behind_family_sql!(),
     " WHERE ",
     family_lives_sql!(),
-    " RETURNING g.id AS family_id, g.last_outcome, g.head, g.head_kv, g.offline, NULL::text AS nonce, ",
+    " RETURNING g.id AS family_id, g.last_outcome, g.head, g.head_kv, g.offline, g.status_index, NULL::text AS nonce, ",
     grant_columns!()
 );
 
@@ -169,7 +169,7 @@ const END_THEFT: &str = concat!(
     " WHERE ",
     family_lives_sql!(),
     "
-    RETURNING g.id AS family_id, g.last_outcome, g.head, g.head_kv, g.offline, NULL::text AS nonce, ",
+    RETURNING g.id AS family_id, g.last_outcome, g.head, g.head_kv, g.offline, g.status_index, NULL::text AS nonce, ",
     grant_columns!(),
     "),
 k AS (
@@ -234,7 +234,7 @@ fn outcome(row: Option<Row>, presented: &Presentation<'_>) -> Result<RefreshOutc
 
 const FIND_LIVE: &str = concat!(
     "SELECT LEAST(g.expires_at, g.idle_expires_at) AS live_until, \
-        g.id AS family_id, g.offline, NULL::text AS nonce, ",
+        g.id AS family_id, g.offline, g.status_index, NULL::text AS nonce, ",
     grant_columns!(),
     "
 FROM token_families g, ",
@@ -435,7 +435,7 @@ pub async fn end_issued_before(
     })
 }
 
-// The codes go with their families: see authorization_codes::delete_expired.
+// The codes go with their families: see authorization_codes::delete_expired. No tombstone: no token of them is left.
 const DELETE_EXPIRED: &str = "WITH gone AS (
     DELETE FROM token_families WHERE id = ANY (ARRAY(
         SELECT id FROM token_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 
-use super::{Execute, StorageError};
+use super::status_lists::{unused_since, used_since_sql};
+use super::{Db, Execute, StorageError};
 use crate::domain::email::{EmailAddress, EmailKey};
 use crate::domain::ids::UserId;
 use crate::domain::password::PasswordHash;
@@ -54,6 +55,7 @@ pub const STATEMENTS: &[&str] = &[
     FIND,
     FIND_BY_EMAIL,
     LIST,
+    LOCK,
     SET_PASSWORD,
     MOVE_EPOCH,
     DISABLE,
@@ -130,8 +132,7 @@ pub async fn list(db: &impl Execute, after: UserId, limit: i64) -> Result<Vec<Us
     db.query(LIST, &params).await?.iter().map(read).collect()
 }
 
-const SET_PASSWORD: &str =
-    "UPDATE users SET password_hash = $2, epoch = epoch + 1, updated_at = $3 WHERE id = $1";
+const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2, epoch = epoch + 1, epoch_moved_at = $3, updated_at = $3 WHERE id = $1";
 
 /// Replaces the password and moves the epoch: what was issued before dies. Says whether there is such a user.
 ///
@@ -151,19 +152,21 @@ pub async fn set_password(
     Ok(db.execute(SET_PASSWORD, &params).await? > 0)
 }
 
-const MOVE_EPOCH: &str = "UPDATE users SET epoch = epoch + 1 WHERE id = $1";
+const MOVE_EPOCH: &str = "UPDATE users SET epoch = epoch + 1, epoch_moved_at = $2 WHERE id = $1";
 
 /// Moves the epoch: sessions, codes and families made before die. Says whether there is such a user.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn move_epoch(db: &impl Execute, id: UserId) -> Result<bool, StorageError> {
-    Ok(db.execute(MOVE_EPOCH, &[(id.as_uuid(), Type::UUID)]).await? > 0)
+pub async fn move_epoch(db: &impl Execute, id: UserId, now: DateTime<Utc>) -> Result<bool, StorageError> {
+    let params = [(id.as_uuid() as _, Type::UUID), (&now as _, Type::TIMESTAMPTZ)];
+    Ok(db.execute(MOVE_EPOCH, &params).await? > 0)
 }
 
 const DISABLE: &str = concat!(
     "UPDATE users u SET disabled_at = COALESCE(disabled_at, $2),
-        epoch = epoch + CASE WHEN disabled_at IS NULL THEN 1 ELSE 0 END
+        epoch = epoch + CASE WHEN disabled_at IS NULL THEN 1 ELSE 0 END,
+        epoch_moved_at = CASE WHEN disabled_at IS NULL THEN $2 ELSE epoch_moved_at END
      WHERE id = $1 RETURNING ",
     user_columns!()
 );
@@ -196,14 +199,37 @@ pub async fn enable(db: &impl Execute, id: UserId) -> Result<Option<User>, Stora
     row.as_ref().map(read).transpose()
 }
 
-const DELETE: &str = "DELETE FROM users WHERE id = $1";
+const LOCK: &str = "SELECT FROM users WHERE id = $1 FOR UPDATE";
+
+// Their families go with them, and leave to the status lists what tokens of them may be about. $2 is now.
+const DELETE: &str = concat!(
+    "WITH families AS (
+    INSERT INTO status_tombstones (status_index, ended_at)
+    SELECT g.status_index, LEAST($2, g.expires_at, g.ended_at) FROM token_families g
+    WHERE g.user_id = $1 AND g.status_index IS NOT NULL AND ",
+    used_since_sql!("$3"),
+    ")
+DELETE FROM users WHERE id = $1"
+);
 
 /// Deletes a user and all that belongs to one. Says whether there was one.
 ///
+/// The row is locked by a statement of its own: whoever redeems a code of the user at this moment holds it until
+/// the family is made, and the deletion, which begins thereafter, sees that family.
+///
 /// # Errors
 /// When the database does not answer.
-pub async fn delete(db: &impl Execute, id: UserId) -> Result<bool, StorageError> {
-    Ok(db.execute(DELETE, &[(id.as_uuid(), Type::UUID)]).await? > 0)
+pub async fn delete(db: &Db, id: UserId, now: DateTime<Utc>) -> Result<bool, StorageError> {
+    let tx = db.begin().await?;
+    tx.query_opt(LOCK, &[(id.as_uuid(), Type::UUID)]).await?;
+    let params = [
+        (id.as_uuid() as _, Type::UUID),
+        (&now as _, Type::TIMESTAMPTZ),
+        (&unused_since(now) as _, Type::TIMESTAMPTZ),
+    ];
+    let deleted = tx.execute(DELETE, &params).await? > 0;
+    tx.commit().await?;
+    Ok(deleted)
 }
 
 /// Reads a user from a row with the columns of `user_columns!`.

@@ -2,12 +2,22 @@
 
 use signet::domain::ids::{FamilyId, TokenId};
 use signet::random::SeededRandom;
-use signet::storage::access_tokens::{self, TokenStatus};
+use signet::storage::access_tokens::{self, RevokedToken, TokenStatus};
 use signet::storage::token_families::{self, EndReason};
 use signet::storage::{Db, Statements};
 
 use crate::support::database;
 use crate::support::grants::{ENDINGS, Granter, at, claims, offline, rotating};
+
+/// A token that expires at 600 and is of no list.
+fn alone(seed: u64) -> RevokedToken {
+    RevokedToken {
+        jti: jti(seed),
+        expires_at: at(600),
+        status_index: None,
+        moves: None,
+    }
+}
 
 fn jti(seed: u64) -> TokenId {
     TokenId::generate(&SeededRandom::new(seed))
@@ -124,9 +134,7 @@ async fn a_clients_own_token_stands_on_the_client_alone() {
             assert_eq!(status(seed).await, expected, "{what}");
             granter.change(&sql, restore).await;
         }
-        access_tokens::revoke(&db, jti(seed), at(600))
-            .await
-            .expect("revoked");
+        access_tokens::revoke(&db, &alone(seed)).await.expect("revoked");
         assert_eq!(status(seed).await, TokenStatus::Dead);
         assert_eq!(
             status(seed + 10).await,
@@ -149,9 +157,7 @@ async fn one_token_is_revoked_any_number_of_times_and_forgotten_once_it_expired(
         let granter = Granter::new(&sql).await;
         let family = granter.family(&db, &rotating()).await;
         for seed in [1, 1, 2, 3] {
-            access_tokens::revoke(&db, jti(seed), at(600))
-                .await
-                .expect("revoked");
+            access_tokens::revoke(&db, &alone(seed)).await.expect("revoked");
         }
         assert_eq!(status(&db, jti(1), family, &granter).await, TokenStatus::Dead);
         assert!(matches!(

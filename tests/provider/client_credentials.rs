@@ -35,10 +35,12 @@ async fn a_client_gets_a_token_for_itself_and_nothing_of_a_user() {
     let mut claims = payload(access_token);
     let now = walk.app.provider.now().timestamp();
     assert!(claims["jti"].take().is_string());
+    assert!(claims["status"]["status_list"].take().is_object());
     assert_eq!(
         claims,
         json!({"iss": walk.app.issuer, "sub": "batch", "client_id": "batch", "aud": walk.app.issuer,
-            "iat": now, "exp": now + 600, "jti": null, "scope": "notes:read notes:write"})
+            "iat": now, "exp": now + 600, "jti": null, "scope": "notes:read notes:write",
+            "status": {"status_list": null}})
     );
     let userinfo = walk.api.userinfo(access_token).await;
     refused_by_userinfo(&userinfo);

@@ -80,7 +80,7 @@ impl Statement {
     }
 
     fn asks(&self) -> bool {
-        ["may_issue_sql!()", "family_lives_sql!()"]
+        ["may_issue_sql!()", "family_lives_sql!()", "grant_stands_sql!()"]
             .iter()
             .any(|fragment| self.text.contains(fragment))
     }
@@ -147,6 +147,8 @@ fn every_statement_that_issues_asks_who_may_receive_tokens() {
     access_tokens::STATUS
     authorization_codes::INSERT
     authorization_codes::REDEEM
+    grants::grant_stands_sql
+    status_lists::LIST_INVALID
     token_families::END_THEFT
     token_families::FIND_LIVE
     token_families::ROTATE

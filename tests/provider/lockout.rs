@@ -296,7 +296,9 @@ async fn a_device_helps_its_own_user_alone_and_only_until_the_epoch_moves_or_it_
     device.replace_range(20..21, if &device[20..21] == "A" { "B" } else { "A" });
     assert_eq!(forged.log_in(ADA, PASSWORD).await.status, 429, "a forged device");
     of_ada.clone().enter(ADA).await;
-    users::move_epoch(app.db(), ada).await.expect("moved");
+    users::move_epoch(app.db(), ada, app.provider.now())
+        .await
+        .expect("moved");
     assert_eq!(
         of_ada.clone().log_in(ADA, PASSWORD).await.status,
         429,

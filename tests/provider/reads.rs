@@ -113,6 +113,9 @@ async fn readers(app: &TestApp) -> Vec<(Jar, Vec<String>)> {
                 "/oauth2/authorize/{id}" => route.replace("{id}", &id),
                 "/account/sessions/{id}/revoke" => route.replace("{id}", &session.to_string()),
                 "/assets/{file}" => route.replace("{file}", &style),
+                "/.well-known/status-lists/{alg}/{shard}" => {
+                    route.replace("{alg}", "EdDSA").replace("{shard}", "0")
+                }
                 _ => route,
             };
             assert!(
@@ -181,6 +184,7 @@ async fn only_what_is_the_same_for_everybody_may_be_stored() {
     /.well-known/jwks.json: public, max-age=300
     /.well-known/oauth-authorization-server: public, max-age=300
     /.well-known/openid-configuration: public, max-age=300
+    /.well-known/status-lists/EdDSA/0: public, max-age=60
     /assets/…: public, max-age=31536000, immutable
     /favicon.ico: public, max-age=86400
     ");

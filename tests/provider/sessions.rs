@@ -122,7 +122,9 @@ async fn a_session_dies_with_what_its_user_loses() {
     assert!(!jar.is_in().await, "dead for good");
 
     let mut jar = entered(&app, ADA).await;
-    users::move_epoch(app.db(), ada).await.expect("moved");
+    users::move_epoch(app.db(), ada, app.provider.now())
+        .await
+        .expect("moved");
     assert!(!jar.is_in().await, "logged out everywhere");
 
     let mut jar = entered(&app, ADA).await;
@@ -135,7 +137,9 @@ async fn a_session_dies_with_what_its_user_loses() {
     assert!(!jar.is_in().await, "another password");
     assert_eq!(jar.log_in(ADA, PASSWORD).await.status, 422);
     assert_eq!(jar.log_in(ADA, "another password").await.status, 303);
-    users::delete(app.db(), ada).await.expect("deleted");
+    users::delete(app.db(), ada, app.provider.now())
+        .await
+        .expect("deleted");
     assert!(!jar.is_in().await, "deleted");
     assert!(of_eve.is_in().await);
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use signet::domain::authorization::RequestedClaims;
 use signet::domain::ids::{ClientId, FamilyId, SessionId, UserId};
 use signet::domain::secret::{PlainToken, TokenKind};
+use signet::domain::status_list::StatusIndex;
 use signet::oauth::pkce::CodeChallenge;
 use signet::oauth::scope::ScopeSet;
 use signet::random::SeededRandom;
@@ -216,6 +217,7 @@ pub fn rotating() -> NewFamily {
         head_kv: 1,
         expires_at: start() + TimeDelta::days(90),
         idle_expires_at: start() + TimeDelta::days(14),
+        status_index: StatusIndex::new(5).expect("not negative"),
     }
 }
 

@@ -263,8 +263,8 @@ pub async fn delete(db: &Db, id: &ClientId, now: DateTime<Utc>) -> Result<(), Cl
     if !clients::disable(db, id, now).await? {
         return Err(ClientsError::Unknown(id.clone()));
     }
-    while clients::delete_grants(db, id, BATCH).await? > 0 {}
-    clients::delete(db, id).await?;
+    while clients::delete_grants(db, id, BATCH, now).await? > 0 {}
+    clients::delete(db, id, now).await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use super::{Asked, TokenError, TokenRequest, target_of_grant};
 use crate::domain::client::Client;
 use crate::domain::refresh_token::RefreshToken;
 use crate::domain::secret::{PlainToken, TokenKind};
+use crate::domain::status_list::StatusIndex;
 use crate::flows::issue::{self, Target, Tokens};
 use crate::flows::provider::Provider;
 use crate::oauth::grant_type::GrantType;
@@ -45,8 +46,14 @@ pub(super) async fn redeem(
         redirect_uri: request.redirect_uri.as_deref(),
         code_challenge: code_challenge.as_ref(),
     };
-    let family = new_family(provider, client, refreshes, head_kv, now);
-    let grant = match authorization_codes::redeem(&provider.db, &presented, &family, now).await? {
+    let status_index = provider.status_indexes.for_grant(provider, now).await?;
+    let family = new_family(provider, client, refreshes, head_kv, status_index, now);
+    // When the answer of the database is lost, so is the index: the family may have it.
+    let redemption = authorization_codes::redeem(&provider.db, &presented, &family, now).await?;
+    if !matches!(redemption, Redemption::Redeemed(_)) {
+        provider.status_indexes.give_back(status_index);
+    }
+    let grant = match redemption {
         Redemption::Redeemed(grant) => grant,
         Redemption::Replayed { family } => {
             tracing::warn!(family.id = %family, "a code was presented again; its tokens are revoked");
@@ -89,6 +96,7 @@ fn new_family(
     client: &Client,
     refreshes: bool,
     head_kv: i32,
+    status_index: StatusIndex,
     now: DateTime<Utc>,
 ) -> NewFamily {
     let policy = &provider.settings.refresh;
@@ -104,5 +112,6 @@ fn new_family(
         head_kv,
         expires_at,
         idle_expires_at: expires_at.min(now + policy.idle_ttl),
+        status_index,
     }
 }

@@ -1,4 +1,5 @@
 //! The client credentials grant (RFC 6749 §4.4): no user, no refresh token, nothing in the database.
+//! The place in the status lists comes out of a block that the node has leased.
 
 use chrono::{DateTime, Utc};
 
@@ -29,5 +30,9 @@ pub(super) async fn grant(
         resource: asked.resource.as_deref(),
         scope: &scope,
     };
-    Ok(issue::for_client(provider, client, target, now).await?)
+    let status_index = provider
+        .status_indexes
+        .for_client(provider, &client.id, now)
+        .await?;
+    Ok(issue::for_client(provider, client, target, status_index, now).await?)
 }

@@ -21,6 +21,7 @@ use super::issue::{self, IssueError, Tokens};
 use super::provider::{KeysUnread, Provider};
 use super::refusal::Refusal;
 use super::registry::RegistryError;
+use super::status_indexes::NoStatusIndex;
 use super::targets::{self, TargetError};
 use crate::domain::client::Client;
 use crate::domain::grant::Grant;
@@ -91,6 +92,9 @@ pub enum TokenError {
     /// The database did not answer.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// No place in the status lists is to be had.
+    #[error(transparent)]
+    StatusIndex(#[from] NoStatusIndex),
     /// Nothing could be signed.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -129,6 +133,7 @@ impl Refusal for TokenError {
             Self::Registry(error) => error.code(),
             Self::Keys(error) => error.code(),
             Self::Storage(error) => error.code(),
+            Self::StatusIndex(error) => error.code(),
             Self::Issue(error) => error.code(),
         }
     }
@@ -148,6 +153,7 @@ impl Refusal for TokenError {
             Self::Registry(error) => error.error_description(),
             Self::Keys(error) => error.error_description(),
             Self::Storage(error) => error.error_description(),
+            Self::StatusIndex(error) => error.error_description(),
             Self::Issue(error) => error.error_description(),
         }
     }

@@ -46,7 +46,7 @@ pub(super) fn document_or_unchanged(
 }
 
 /// Whether the client holds what `etag` names (RFC 9110 §13.1.2). The comparison is the weak one.
-fn is_known(request: &HttpRequest, etag: &str) -> bool {
+pub(super) fn is_known(request: &HttpRequest, etag: &str) -> bool {
     request.headers().get_all(IF_NONE_MATCH).any(|value| {
         let tags = value.to_str().unwrap_or_default().split(',');
         tags.map(str::trim)

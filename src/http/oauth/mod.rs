@@ -7,5 +7,6 @@ pub mod jwks;
 pub mod logout;
 pub mod metadata;
 pub mod revoke;
+pub mod status_list;
 pub mod token;
 pub mod userinfo;

@@ -2,7 +2,8 @@ use std::path::{Path, PathBuf};
 
 use signet::storage::{
     access_tokens, authorization_codes, authorization_requests, client_assertion_jtis, clients, consents,
-    events, keys, logins, nodes, resources, revisions, server_time, sessions, token_families, users,
+    events, keys, logins, nodes, resources, revisions, server_time, sessions, status_blocks, status_lists,
+    token_families, users,
 };
 
 use crate::support::database;
@@ -23,6 +24,8 @@ const FILES: &[(&str, &[&str])] = &[
     ("revisions", revisions::STATEMENTS),
     ("server_time", server_time::STATEMENTS),
     ("sessions", sessions::STATEMENTS),
+    ("status_blocks", status_blocks::STATEMENTS),
+    ("status_lists", status_lists::STATEMENTS),
     ("users", users::STATEMENTS),
     ("token_families", token_families::STATEMENTS),
 ];

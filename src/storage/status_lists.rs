@@ -1,0 +1,163 @@
+//! What the status lists show: every index whose tokens are dead though they have not expired. It is read from the
+//! rows that ended lately, by the question that introspection asks too, so that no way of ending access has to think
+//! of it. Deleted rows leave a tombstone, by the statement that deletes them.
+
+use std::ops::Range;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio_postgres::types::Type;
+
+use super::grants::grant_stands_sql;
+use super::{Execute, StorageError};
+use crate::domain::status_blocks::BLOCK;
+use crate::domain::status_list::{LONGEST_RETRY, LONGEST_TOKEN, SHARD, shown_for};
+
+/// A time that lies between $1 and $2. Both ends are said: of a range that is open the planner, who does not know the
+/// values, would expect a third of the table, and read it whole.
+macro_rules! lately_sql {
+    ($column:literal) => {
+        concat!("(", $column, " > $1 AND ", $column, " <= $2)")
+    };
+}
+
+/// Whether the family `g` may have given a token after the time of this parameter. A family that does not rotate
+/// does not tell.
+macro_rules! used_since_sql {
+    ($floor:literal) => {
+        concat!(
+            "(NOT g.rotates OR GREATEST(g.created_at, g.advanced_at, g.prev_at) > ",
+            $floor,
+            ")"
+        )
+    };
+}
+pub(super) use used_since_sql;
+
+// $1 what ended before it has no token left, $2 beyond every clock, $3 now, $4 what was last used before it has no
+// token left, $5 what expired before it no verifier takes.
+//
+// 1. Families that ended themselves, whose session ended (a theft counts even in one that had ended before), whose
+//    user moved the epoch, whose client was disabled or deleted: found by what ended, which is little, and asked once
+//    more whether they stand. The subquery has an OFFSET so that it is not joined, which might read whole tables.
+// 2. What is left of deleted families.
+// 3. Single tokens that were revoked.
+// 4. All that a client got for itself which is disabled or gone.
+const LIST_INVALID: &str = concat!(
+    "SELECT g.status_index AS first_index, 1 AS length FROM token_families g
+WHERE (",
+    lately_sql!("g.ended_at"),
+    "
+        OR g.session_id = ANY (ARRAY(SELECT id FROM sessions s WHERE ",
+    lately_sql!("s.ended_at"),
+    "))
+        OR g.session_id = ANY (ARRAY(SELECT session_id FROM token_families t WHERE ",
+    lately_sql!("t.ended_at"),
+    " AND t.ended_reason = 'theft'))
+        OR g.user_id = ANY (ARRAY(SELECT id FROM users u WHERE ",
+    lately_sql!("u.epoch_moved_at"),
+    "))
+        OR g.client_id = ANY (ARRAY(SELECT id FROM clients c WHERE ",
+    lately_sql!("c.disabled_at"),
+    " UNION ALL SELECT client_id FROM deleted_clients d WHERE ",
+    lately_sql!("d.deleted_at"),
+    ")) AND ",
+    used_since_sql!("$4"),
+    ")
+    AND g.status_index IS NOT NULL AND g.expires_at > $1
+    AND NOT EXISTS (SELECT FROM sessions s, users u, clients c
+        WHERE s.id = g.session_id AND u.id = g.user_id AND c.id = g.client_id AND ",
+    grant_stands_sql!(),
+    " OFFSET 0)
+UNION ALL
+SELECT status_index, 1 FROM status_tombstones d WHERE ",
+    lately_sql!("d.ended_at"),
+    "
+UNION ALL
+SELECT status_index, 1 FROM revoked_access_tokens WHERE expires_at > $5 AND status_index IS NOT NULL
+UNION ALL
+SELECT first_index, length FROM status_runs r WHERE r.reusable_at > $3
+    AND NOT EXISTS (SELECT FROM clients c WHERE c.id = r.client_id AND c.disabled_at IS NULL)"
+);
+
+/// The indexes whose tokens are invalid at `now`, though one that lives `token` may not have expired; several that
+/// follow each other are one range.
+///
+/// # Errors
+/// When the database does not answer, or holds an index that is none.
+pub async fn list_invalid(
+    db: &impl Execute,
+    token: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<Vec<Range<i64>>, StorageError> {
+    let shown_since = now - shown_for(token);
+    let params = [
+        (&shown_since as _, Type::TIMESTAMPTZ),
+        (&(now + TimeDelta::days(1)) as _, Type::TIMESTAMPTZ),
+        (&now as _, Type::TIMESTAMPTZ),
+        (&(shown_since - LONGEST_RETRY) as _, Type::TIMESTAMPTZ),
+        (&(now - shown_for(TimeDelta::zero())) as _, Type::TIMESTAMPTZ),
+    ];
+    let rows = db.query(LIST_INVALID, &params).await?;
+    rows.iter()
+        .map(|row| {
+            let (first, length): (i64, i32) = (row.try_get("first_index")?, row.try_get("length")?);
+            if first < 0 || length < 0 {
+                return Err(StorageError::Inconsistent {
+                    table: "status lists",
+                    column: "status_index",
+                    id: first.to_string(),
+                });
+            }
+            Ok(first..first.saturating_add(i64::from(length)))
+        })
+        .collect()
+}
+
+// The list after the last is there before anything names it.
+const LIST_SHARDS: &str = "SELECT DISTINCT block / $2 AS shard FROM status_blocks WHERE reusable_at > $1
+UNION SELECT unnest(ARRAY[next_block / $2, next_block / $2 + 1]) FROM status_frontier";
+
+/// The lists that a token which lives at `now` may name, and the one that may be needed next.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_shards(db: &impl Execute, now: DateTime<Utc>) -> Result<Vec<i64>, StorageError> {
+    let params = [
+        (&now as _, Type::TIMESTAMPTZ),
+        (&(SHARD / BLOCK) as _, Type::INT8),
+    ];
+    let rows = db.query(LIST_SHARDS, &params).await?;
+    rows.iter().map(|row| Ok(row.try_get("shard")?)).collect()
+}
+
+/// What was last used before this time has no token left that a verifier takes, whatever the configuration was: for
+/// statements that delete many families, few of which are in use.
+pub(super) fn unused_since(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - shown_for(LONGEST_TOKEN) - LONGEST_RETRY
+}
+
+const DELETE_EXPIRED: &str = "WITH tombstones AS (
+    DELETE FROM status_tombstones WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM status_tombstones WHERE ended_at < $1 ORDER BY ended_at LIMIT $2)) RETURNING 1),
+deleted AS (
+    DELETE FROM deleted_clients WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM deleted_clients WHERE deleted_at < $1 ORDER BY deleted_at LIMIT $2)) RETURNING 1)
+SELECT (SELECT count(*) FROM tombstones) + (SELECT count(*) FROM deleted) AS deleted";
+
+/// Sweeps at most `limit` tombstones of either kind from before `before`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn delete_expired(
+    db: &impl Execute,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, StorageError> {
+    let params = [(&before as _, Type::TIMESTAMPTZ), (&limit as _, Type::INT8)];
+    let row = db.query_opt(DELETE_EXPIRED, &params).await?;
+    let deleted: i64 = row.map_or(Ok(0), |row| row.try_get("deleted"))?;
+    Ok(deleted.unsigned_abs())
+}
+
+/// Every statement of this file.
+pub const STATEMENTS: &[&str] = &[LIST_INVALID, LIST_SHARDS, DELETE_EXPIRED];

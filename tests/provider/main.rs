@@ -46,6 +46,7 @@ mod rs_check;
 mod secrets;
 mod sessions;
 mod signup;
+mod status_list;
 mod storage;
 mod token_endpoint;
 mod userinfo;

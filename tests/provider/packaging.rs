@@ -325,7 +325,7 @@ fn each_example_stays_a_page_long() {
         "rust-actix/src/main.rs",
     ] {
         let lines = read(&format!("examples/{program}")).lines().count();
-        assert!(lines < 60, "{program} has {lines} lines");
+        assert!(lines < 100, "{program} has {lines} lines");
     }
 }
 
@@ -338,12 +338,15 @@ fn the_documented_snippets_are_parts_of_the_examples() {
         ("rust", "rust-actix/src/main.rs"),
     ] {
         let fence = format!("```{language}\n");
-        let (_, rest) = document.split_once(&fence).expect("a snippet");
-        let (snippet, _) = rest.split_once("```").expect("its end");
         let example = read(&format!("examples/{program}"));
-        assert!(
-            example.contains(snippet),
-            "the {language} snippet is not in {program}"
-        );
+        let snippets = document.split(&fence).skip(1);
+        assert!(snippets.clone().count() > 0, "{language}");
+        for snippet in snippets {
+            let (snippet, _) = snippet.split_once("```").expect("its end");
+            assert!(
+                example.contains(snippet),
+                "a {language} snippet is not in {program}: {snippet}"
+            );
+        }
     }
 }

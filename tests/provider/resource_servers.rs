@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use signet::flows::status_lists;
 use tokio::process::Command;
 
 use crate::support::app::TestApp;
 use crate::support::browser::{Api, Browser};
 use crate::support::programs::{Program, Server, checkout, installed};
+use crate::support::tokens::token;
 
 const RESOURCE: &str = "https://notes.example";
 
@@ -98,6 +100,118 @@ async fn judge(example: impl Fn(&mut Command), program: PathBuf) {
     }
 }
 
+/// What an example answers to a token.
+async fn shown(server: &Server, access_token: &str) -> (u16, String) {
+    let request = reqwest::Client::new().get(format!("{}/notes", server.url));
+    let answer = request.bearer_auth(access_token).send().await.expect("an answer");
+    let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    let told = header("www-authenticate").or(header("retry-after"));
+    (answer.status().as_u16(), told.unwrap_or_default().to_owned())
+}
+
+/// What an example does when there is no list to be had.
+enum Without {
+    /// It refuses, since it cannot know.
+    Closed,
+    /// It goes by `exp` alone.
+    Open,
+}
+
+/// An example that looks at the status list refuses what was revoked, keeps the list for its `ttl`, and is open or
+/// closed without one.
+async fn checks_status(example: impl Fn(&mut Command), program: PathBuf, without: Without) {
+    let app = TestApp::with(|options| options.behind = AGO).await;
+    app.resource(RESOURCE, "notes:read notes:write").await;
+    app.spa().await;
+    app.user("ada@example.org", json!({})).await;
+    app.advance(AGO);
+    let (one, two) = (Browser::new(&app), Browser::new(&app));
+    let good = tokens(&app, &one, "openid notes:read", RESOURCE).await;
+    let revoked = tokens(&app, &two, "openid notes:read", RESOURCE).await;
+    let [good_token, revoked_token] = [&good, &revoked].map(|tokens| token(tokens, "access_token"));
+    let start = || {
+        Server::start(|port| {
+            let mut command = Command::new(&program);
+            command
+                .env("ISSUER", &app.issuer)
+                .env("AUDIENCE", RESOURCE)
+                .env("PORT", port.to_string())
+                .stderr(Stdio::null());
+            example(&mut command);
+            command.arg("--check-status");
+            command
+        })
+    };
+    status_lists::round(&app.provider)
+        .await
+        .expect("the lists are made");
+    let before = start().await;
+    assert_eq!(shown(&before, revoked_token).await.0, 200, "it is good so far");
+    let fields = [("client_id", "spa"), ("token", token(&revoked, "refresh_token"))];
+    Api::new(&app).post("/oauth2/revoke", &fields).await;
+    status_lists::round(&app.provider)
+        .await
+        .expect("the lists are made");
+    assert_eq!(
+        shown(&before, revoked_token).await.0,
+        200,
+        "the list is kept for a minute"
+    );
+    let after = start().await;
+    let invalid = |(status, told): (u16, String)| {
+        assert_eq!(status, 401, "{told}");
+        assert!(
+            told.starts_with("Bearer ") && told.contains("invalid_token"),
+            "{told}"
+        );
+    };
+    invalid(shown(&after, revoked_token).await);
+    assert_eq!(shown(&after, good_token).await.0, 200);
+    // Then the issuer has none to give.
+    app.advance(TimeDelta::minutes(11));
+    invalid(shown(&after, revoked_token).await);
+    assert_eq!(shown(&after, good_token).await.0, 200);
+    let without_list = start().await;
+    for token in [good_token, revoked_token] {
+        let (status, told) = shown(&without_list, token).await;
+        match without {
+            Without::Closed => assert_eq!(status, 503, "{told}"),
+            Without::Open => assert_eq!(status, 200, "{told}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_python_example_looks_at_the_status_list_and_fails_closed() {
+    let folder = checkout("examples/python-fastapi");
+    let example = |command: &mut Command| {
+        command.arg(folder.join("notes.py"));
+    };
+    checks_status(example, installed(".venv/bin/python"), Without::Closed).await;
+}
+
+#[tokio::test]
+async fn the_node_example_looks_at_the_status_list_and_fails_open() {
+    installed("examples/node-express/node_modules");
+    let folder = checkout("examples/node-express");
+    let example = |command: &mut Command| {
+        command.arg(folder.join("server.js"));
+    };
+    checks_status(example, installed(".venv/bin/node"), Without::Open).await;
+}
+
+#[tokio::test]
+async fn the_rust_example_looks_at_the_status_list_and_fails_closed() {
+    checks_status(|_| {}, rust_example().await, Without::Closed).await;
+}
+
+#[tokio::test]
+async fn the_rust_example_checks_a_token_in_less_than_a_microsecond() {
+    // It measures by itself, and says what it found.
+    let said = cargo(&["test", "--quiet", "--", "--nocapture"]).await;
+    assert!(said.contains("one check: "), "{said}");
+}
+
 #[tokio::test]
 async fn the_python_example_takes_our_access_tokens_and_nothing_else() {
     let folder = checkout("examples/python-fastapi");
@@ -124,20 +238,25 @@ async fn the_rust_example_takes_our_access_tokens_and_nothing_else() {
 
 /// The Rust example's program, as `make test` builds it: built anew should it have changed since.
 pub async fn rust_example() -> PathBuf {
-    let target = checkout("target/examples");
-    let build = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--manifest-path"])
-        .arg(checkout("examples/rust-actix/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target)
+    cargo(&["build", "--quiet"]).await;
+    checkout("target/examples/debug/signet-example-rust-actix")
+}
+
+/// Cargo in the folder of the Rust example, and what it says.
+async fn cargo(arguments: &[&str]) -> String {
+    let run = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(checkout("examples/rust-actix"))
+        .env("CARGO_TARGET_DIR", checkout("target/examples"))
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let built = tokio::time::timeout(BUILD_PATIENCE, build)
+    let done = tokio::time::timeout(BUILD_PATIENCE, run)
         .await
         .expect("it is built in time");
-    let built = built.expect("cargo runs");
-    let complaint = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "{complaint}");
-    target.join("debug/signet-example-rust-actix")
+    let done = done.expect("cargo runs");
+    let complaint = String::from_utf8_lossy(&done.stderr);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{complaint}{said}");
+    said
 }

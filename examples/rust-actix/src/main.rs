@@ -1,4 +1,7 @@
-//! An API that takes Signet's access tokens, and knows nothing of Signet but its issuer's name.
+//! An API that takes Signet's access tokens, and knows nothing of Signet but its issuer's name. With `--check-status`
+//! it also refuses tokens that were revoked, whose user was disabled, and so on.
+mod status;
+
 use std::{env, sync::LazyLock, time::Duration, time::Instant};
 
 use actix_web::{App, HttpServer, Result, error::ErrorServiceUnavailable, get, web::Json};
@@ -8,6 +11,7 @@ use serde_json::{Value, json};
 
 static ISSUER: LazyLock<String> = LazyLock::new(|| env::var("ISSUER").expect("set ISSUER"));
 static AUDIENCE: LazyLock<String> = LazyLock::new(|| env::var("AUDIENCE").expect("set AUDIENCE"));
+static CHECK_STATUS: LazyLock<bool> = LazyLock::new(|| env::args().any(|it| it == "--check-status"));
 static KEYS: tokio::sync::Mutex<Option<(JwkSet, Instant)>> = tokio::sync::Mutex::const_new(None);
 
 /// Keeps the keys for five minutes; fetches anew for one that is not there, at most twice a minute.
@@ -41,6 +45,9 @@ async fn access_token(token: &str, scope: &'static str) -> Result<Value> {
     rules.set_audience(&[&*AUDIENCE]);
     rules.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
     let token = decode::<Value>(token, &key.ok_or_else(invalid)?, &rules).map_err(|_| invalid())?.claims;
+    if *CHECK_STATUS && status::is_revoked(&token["status"]["status_list"]).await? {
+        return Err(invalid().into());
+    }
     let scoped = token["scope"].as_str().is_some_and(|granted| granted.split(' ').any(|it| it == scope));
     scoped.then_some(token).ok_or_else(|| refuse(Error::InsufficientScope).into())
 }

@@ -146,7 +146,7 @@ pub async fn round(provider: &Provider) -> Result<(), StatusListError> {
     let keys = Arc::clone(&provider.keys());
     let shards = status_lists::list_shards(&provider.db, read_at).await?;
     let token = longest_token(provider, &keys);
-    let invalid = status_lists::list_invalid(&provider.db, token, read_at).await?;
+    let invalid = invalid(provider, token, read_at).await?;
     let before = provider.status_lists.0.load_full();
     let known = before.clone();
     // Compressing takes milliseconds a shard.
@@ -187,6 +187,20 @@ pub async fn round(provider: &Provider) -> Result<(), StatusListError> {
     }
     provider.status_lists.0.store(Arc::new(signed));
     Ok(())
+}
+
+/// Every index whose tokens are dead, though a token that lives `token` may not have expired.
+async fn invalid(
+    provider: &Provider,
+    token: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<Vec<Range<i64>>, StorageError> {
+    let mut invalid = status_lists::list_invalid(&provider.db, token, now).await?;
+    let ended = status_lists::list_ended_clients(&provider.db, token, now).await?;
+    if !ended.is_empty() {
+        invalid.extend(status_lists::list_invalid_of_clients(&provider.db, &ended, token, now).await?);
+    }
+    Ok(invalid)
 }
 
 /// The longest life of a token that some node may have signed with a key that is still published.

@@ -148,7 +148,7 @@ fn every_statement_that_issues_asks_who_may_receive_tokens() {
     authorization_codes::INSERT
     authorization_codes::REDEEM
     grants::grant_stands_sql
-    status_lists::LIST_INVALID
+    status_lists::has_ended_sql
     token_families::END_THEFT
     token_families::FIND_LIVE
     token_families::ROTATE

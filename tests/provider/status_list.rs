@@ -3,6 +3,7 @@
 
 mod endings;
 mod indexes;
+mod job;
 mod plans;
 
 use base64::Engine;

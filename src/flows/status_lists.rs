@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -32,6 +33,9 @@ pub const PATH: &str = "/.well-known/status-lists";
 
 /// When a list that has not changed is signed again: whoever asks gets one that says how things stood a minute ago.
 const RENEWAL: TimeDelta = TTL;
+
+/// A hundred thousand that ended at once take a second or two to be read; nobody waits for it.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// A list as it is sent.
 #[derive(Debug)]
@@ -195,10 +199,11 @@ async fn invalid(
     token: TimeDelta,
     now: DateTime<Utc>,
 ) -> Result<Vec<Range<i64>>, StorageError> {
-    let mut invalid = status_lists::list_invalid(&provider.db, token, now).await?;
-    let ended = status_lists::list_ended_clients(&provider.db, token, now).await?;
+    let db = provider.db.with_limit(LIMIT);
+    let mut invalid = status_lists::list_invalid(&db, token, now).await?;
+    let ended = status_lists::list_ended_clients(&db, token, now).await?;
     if !ended.is_empty() {
-        invalid.extend(status_lists::list_invalid_of_clients(&provider.db, &ended, token, now).await?);
+        invalid.extend(status_lists::list_invalid_of_clients(&db, &ended, token, now).await?);
     }
     Ok(invalid)
 }

@@ -2,6 +2,7 @@
 //! a token costs no more than a counter. Which index comes next is for `domain::status_blocks` to say.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
@@ -15,6 +16,9 @@ use crate::storage::{StorageError, status_blocks};
 /// The largest lease: a rush that takes more asks again.
 const MOST_BLOCKS: i64 = 1024;
 
+/// How long after a failure no request tries to lease.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
 /// All places are used, and the database gives no more.
 #[derive(Debug, thiserror::Error)]
 #[error("no place in the status lists is left, and no more can be leased")]
@@ -25,8 +29,8 @@ pub struct NoStatusIndex(#[source] Option<StorageError>);
 pub struct StatusIndexes {
     grants: Mutex<GrantIndexes>,
     clients: Mutex<ClientIndexes>,
-    /// One lease at a time: whoever waits finds what the other leased.
-    leasing: tokio::sync::Mutex<()>,
+    /// One lease at a time: whoever waits finds what the other leased. When the last one failed.
+    leasing: tokio::sync::Mutex<Option<Instant>>,
     /// There is something to write down, or little left.
     needed: Notify,
 }
@@ -44,7 +48,7 @@ impl StatusIndexes {
         if let Some(index) = self.take_for_grant(now) {
             return Ok(index);
         }
-        let leased = self.lease(provider, Purpose::Grants, now).await;
+        let leased = self.lease_for_request(provider, Purpose::Grants, now).await;
         self.take_for_grant(now).ok_or(NoStatusIndex(leased.err()))
     }
 
@@ -76,7 +80,7 @@ impl StatusIndexes {
         if let Some(index) = self.take_for_client(client, now) {
             return Ok(index);
         }
-        let leased = self.lease(provider, Purpose::Clients, now).await;
+        let leased = self.lease_for_request(provider, Purpose::Clients, now).await;
         self.take_for_client(client, now)
             .ok_or(NoStatusIndex(leased.err()))
     }
@@ -103,7 +107,8 @@ impl StatusIndexes {
     pub async fn maintain(&self, provider: &Provider) -> Result<(), StorageError> {
         self.save(provider).await?;
         for purpose in Purpose::ALL {
-            self.lease(provider, purpose, provider.now()).await?;
+            let mut failed = self.leasing.lock().await;
+            self.lease(provider, purpose, provider.now(), &mut failed).await?;
         }
         Ok(())
     }
@@ -120,14 +125,29 @@ impl StatusIndexes {
         saved
     }
 
+    /// [`lease`](Self::lease) because a request found nothing. While the database is away all requests come here: one
+    /// tries, and the others do not wait for the same failure one after the other.
+    async fn lease_for_request(
+        &self,
+        provider: &Provider,
+        purpose: Purpose,
+        now: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let mut failed = self.leasing.lock().await;
+        if failed.is_some_and(|at| at.elapsed() < AFTER_FAILURE) {
+            return Ok(());
+        }
+        self.lease(provider, purpose, now, &mut failed).await
+    }
+
     /// Leases as many blocks as are wanted, if any.
     async fn lease(
         &self,
         provider: &Provider,
         purpose: Purpose,
         now: DateTime<Utc>,
+        failed: &mut Option<Instant>,
     ) -> Result<(), StorageError> {
-        let _one = self.leasing.lock().await;
         let wanted = match purpose {
             Purpose::Grants => lock(&self.grants).wanted(now),
             Purpose::Clients => lock(&self.clients).wanted(now),
@@ -143,7 +163,9 @@ impl StatusIndexes {
             Purpose::Clients => until + reusable_after(settings.access_token_ttl),
         };
         let count = wanted.min(MOST_BLOCKS);
-        let leased = status_blocks::lease(&provider.db, purpose, count, now, until, reusable_at).await?;
+        let leased = status_blocks::lease(&provider.db, purpose, count, now, until, reusable_at).await;
+        *failed = leased.is_err().then(Instant::now);
+        let leased = leased?;
         tracing::debug!(
             purpose = purpose.as_str(),
             blocks = leased.len(),

@@ -4,6 +4,7 @@
 mod endings;
 mod indexes;
 mod job;
+mod migration;
 mod plans;
 
 use base64::Engine;

@@ -166,6 +166,12 @@ async fn a_server_answers_counts_on_its_second_listener_and_stops_when_asked() {
     for line in [
         "signet_signing_keys{alg=\"EdDSA\",state=\"signing\"} 1",
         "signet_signing_keys{alg=\"RS256\",state=\"announced\"} 2",
+        "signet_status_list_age_seconds ",
+        "signet_status_lists 2",
+        "signet_status_list_revoked 0",
+        "signet_status_list_bytes{alg=\"EdDSA\"} ",
+        "signet_status_indexes_free{purpose=\"grants\"} 4096",
+        "signet_status_indexes_free{purpose=\"clients\"} 16384",
         "signet_database_connections{state=\"idle\"}",
         "signet_http_requests_total{route=\"/readyz\",method=\"GET\",status=\"200\"} 1",
     ] {

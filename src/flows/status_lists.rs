@@ -1,7 +1,7 @@
 //! The status lists (draft-ietf-oauth-status-list): signed bytes that tell verifiers which access tokens are dead
 //! though they have not expired. Made in the background, from a read of the database, and served from memory.
 //!
-//! 1. [`reference`]: an access token names its place.
+//! 1. [`reference()`]: an access token names its place.
 //! 2. [`round`]: reads what ended, and signs the lists that changed or are about to be old.
 //! 3. [`StatusLists::find`]: what is served. Without the database that is the last list, until its `exp`.
 //!

@@ -172,7 +172,7 @@ impl Provider {
             reloading: Mutex::new(()),
             unknown_key: Mutex::new(None),
         };
-        status_lists::round(&provider).await?;
+        status_lists::start(&provider).await?;
         Ok(provider)
     }
 

@@ -25,7 +25,7 @@ use crate::domain::status_blocks::Purpose;
 use crate::domain::status_list::{LIFETIME, StatusBits, StatusIndex, TTL};
 use crate::jose::claims::{Status, StatusList, StatusListClaims, StatusReference};
 use crate::jose::{SignError, TokenType};
-use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 use crate::storage::{StorageError, status_lists};
 
 /// Where the lists are, below the issuer; the algorithm and the number of the shard follow.
@@ -44,6 +44,8 @@ pub struct Document {
     pub body: Bytes,
     /// Its strong entity tag, quotes included (RFC 9110 §8.8.3).
     pub etag: String,
+    /// What it was made of.
+    lst: Arc<str>,
     kid: String,
     issued_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
@@ -53,6 +55,12 @@ impl Document {
     /// For how long it may be kept: its `ttl`, and not beyond its `exp`.
     pub fn max_age(&self, now: DateTime<Utc>) -> TimeDelta {
         TTL.min(self.expires_at - now).max(TimeDelta::zero())
+    }
+
+    /// Whether it need not be signed anew: it says these bits, under this key, and is no older than a minute.
+    fn still_says(&self, lst: &str, kid: &str, now: DateTime<Utc>) -> bool {
+        let age = now - self.issued_at;
+        &*self.lst == lst && self.kid == kid && age >= TimeDelta::zero() && age < RENEWAL
     }
 }
 
@@ -71,7 +79,7 @@ pub enum Found {
 #[derive(Debug)]
 struct Shard {
     bits: StatusBits,
-    lst: String,
+    lst: Arc<str>,
     documents: HashMap<SigningAlgorithm, Arc<Document>>,
 }
 
@@ -139,10 +147,28 @@ pub enum StatusListError {
     Sign(#[from] SignError),
 }
 
+/// The first [`round`], at the start of a node. A key that does not sign yet (its token is away, or its master key)
+/// keeps no node from starting.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn start(provider: &Provider) -> Result<(), StorageError> {
+    match round(provider).await {
+        Err(StatusListError::Storage(error)) => Err(error),
+        Err(StatusListError::Sign(error)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "some status lists cannot be signed yet");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
 /// Leases indexes, reads what ended, and signs what is to be served from now on.
 ///
 /// # Errors
-/// When the database does not answer, or nothing can be signed; the lists that there are stay.
+/// When the database does not answer: the lists that there are stay. When some key does not sign: the other lists are
+/// new.
 pub async fn round(provider: &Provider) -> Result<(), StatusListError> {
     provider.status_indexes.maintain(provider).await?;
     // Before the read: what ended since may not be in it.
@@ -157,40 +183,57 @@ pub async fn round(provider: &Provider) -> Result<(), StatusListError> {
     let shards = tokio::task::spawn_blocking(move || compressed(&shards, &invalid, &known))
         .await
         .expect("compressing neither panics nor is aborted");
+    let (signed, failed) = sign(provider, &keys, shards, &before, read_at).await;
+    provider.status_lists.0.store(Arc::new(signed));
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Signs what changed or is about to be old. Of an algorithm whose key does not sign at present the last lists stay,
+/// until their `exp`: they are older than the read, and say so. Tells how the first of those failed.
+async fn sign(
+    provider: &Provider,
+    keys: &LoadedKeys,
+    shards: Vec<(i64, Shard)>,
+    before: &Signed,
+    read_at: DateTime<Utc>,
+) -> (Signed, Option<SignError>) {
     let mut signed = Signed {
         read_at,
         shards: HashMap::with_capacity(shards.len()),
     };
+    let mut failed: Option<SignError> = None;
+    let mut failing = AlgorithmSet::default();
     for (number, mut shard) in shards {
-        let old = before.shards.get(&number);
-        let unchanged = old.filter(|old| old.bits == shard.bits);
         for algorithm in SigningAlgorithm::ALL {
             let Some(key) = keys.ring.signing_key(algorithm, read_at) else {
                 continue;
             };
-            let kept = unchanged
-                .and_then(|old| old.documents.get(&algorithm))
-                .filter(|old| {
-                    let age = read_at - old.issued_at;
-                    old.kid == key.kid() && age >= TimeDelta::zero() && age < RENEWAL
-                });
-            let document = match kept {
-                Some(document) => document.clone(),
-                None => {
-                    // A signature takes a millisecond: others run in between.
-                    tokio::task::yield_now().await;
-                    let address = address(provider, algorithm, number);
-                    let claims = claims(provider, &address, &shard.lst, read_at);
-                    let token = key.sign(TokenType::StatusList, &claims).await?;
-                    Arc::new(document(token, key.kid(), read_at))
+            let old = before.shards.get(&number);
+            let old = old.and_then(|old| old.documents.get(&algorithm)).cloned();
+            let is_good = |old: &Arc<Document>| old.still_says(&shard.lst, key.kid(), read_at);
+            let document = if failing.contains(algorithm) || old.as_ref().is_some_and(is_good) {
+                old
+            } else {
+                // A signature takes a millisecond: others run in between.
+                tokio::task::yield_now().await;
+                let address = address(provider, algorithm, number);
+                let claims = claims(provider, &address, &shard.lst, read_at);
+                match key.sign(TokenType::StatusList, &claims).await {
+                    Ok(token) => Some(Arc::new(document(token, &shard.lst, key.kid(), read_at))),
+                    Err(error) => {
+                        failing.insert(algorithm);
+                        failed.get_or_insert(error);
+                        old
+                    }
                 }
             };
-            shard.documents.insert(algorithm, document);
+            if let Some(document) = document {
+                shard.documents.insert(algorithm, document);
+            }
         }
         signed.shards.insert(number, shard);
     }
-    provider.status_lists.0.store(Arc::new(signed));
-    Ok(())
+    (signed, failed)
 }
 
 /// Every index whose tokens are dead, though a token that lives `token` may not have expired.
@@ -230,7 +273,7 @@ fn compressed(shards: &[i64], invalid: &[Range<i64>], before: &Signed) -> Vec<(i
         let same = before.shards.get(&number).filter(|old| old.bits == bits);
         let lst = match same {
             Some(old) => old.lst.clone(),
-            None => URL_SAFE_NO_PAD.encode(bits.compressed()),
+            None => URL_SAFE_NO_PAD.encode(bits.compressed()).into(),
         };
         let documents = HashMap::new();
         (number, Shard { bits, lst, documents })
@@ -254,8 +297,9 @@ fn claims<'a>(
     }
 }
 
-fn document(token: String, kid: &str, read_at: DateTime<Utc>) -> Document {
+fn document(token: String, lst: &Arc<str>, kid: &str, read_at: DateTime<Utc>) -> Document {
     Document {
+        lst: lst.clone(),
         etag: format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&token))),
         body: token.into(),
         kid: kid.to_owned(),

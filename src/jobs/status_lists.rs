@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pause;
 use crate::flows::provider::Provider;
-use crate::flows::status_lists;
+use crate::flows::status_lists::{self, StatusListError};
 
 /// How often the database is asked what ended. With a list's `ttl` it bounds how long a verifier goes on accepting a
 /// token that was revoked. Where the answer takes long it is asked for less often, and [`LONGEST_POLL`] at least.
@@ -23,11 +23,12 @@ const GATHER: Duration = Duration::from_millis(100);
 /// Goes on until `stop`.
 pub(super) async fn run(provider: Arc<Provider>, stop: CancellationToken) {
     let mut next = POLL;
-    while wait(&provider, next, &stop).await {
+    let mut told = None;
+    while wait(&provider, next, &mut told, &stop).await {
         let began = Instant::now();
         match status_lists::round(&provider).await {
-            Ok(()) => {}
-            Err(error) => tell(&error),
+            Ok(()) => told = None,
+            Err(error) => tell(&error, &mut told),
         }
         next = (began.elapsed() * IDLE).clamp(POLL, LONGEST_POLL);
     }
@@ -38,7 +39,12 @@ pub(super) async fn run(provider: Arc<Provider>, stop: CancellationToken) {
 }
 
 /// Waits for the next round, and leases meanwhile whenever little is left. Says whether to go on.
-async fn wait(provider: &Provider, time: Duration, stop: &CancellationToken) -> bool {
+async fn wait(
+    provider: &Provider,
+    time: Duration,
+    told: &mut Option<String>,
+    stop: &CancellationToken,
+) -> bool {
     let until = tokio::time::Instant::now() + time;
     loop {
         tokio::select! {
@@ -47,7 +53,7 @@ async fn wait(provider: &Provider, time: Duration, stop: &CancellationToken) -> 
             () = provider.status_indexes.needed() => {}
         }
         if let Err(error) = provider.status_indexes.maintain(provider).await {
-            tell(&error.into());
+            tell(&error.into(), told);
             // What could not be written down is tried again with the next round.
             return pause(until - tokio::time::Instant::now(), stop).await;
         }
@@ -57,11 +63,13 @@ async fn wait(provider: &Provider, time: Duration, stop: &CancellationToken) -> 
     }
 }
 
-/// That the database is away the reload job says already.
-fn tell(error: &status_lists::StatusListError) {
-    let away = matches!(error, status_lists::StatusListError::Storage(error) if error.is_unavailable());
-    if !away {
+/// Tells a trouble once. That the database is away the reload job says already.
+fn tell(error: &StatusListError, told: &mut Option<String>) {
+    let text = error.to_string();
+    let away = matches!(error, StatusListError::Storage(error) if error.is_unavailable());
+    if !away && told.as_ref() != Some(&text) {
         let error = error as &dyn std::error::Error;
-        tracing::error!(error, "the status lists could not be made anew");
+        tracing::error!(error, "the status lists could not all be made anew");
     }
+    *told = Some(text);
 }

@@ -20,7 +20,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use self::location::KeyLocation;
 use self::new::mac_key_place;
 use self::rows::Rows;
-use super::status_lists::StatusListError;
 use crate::domain::key_schedule::{KeyPolicy, KeySet};
 use crate::domain::key_state::in_charge;
 use crate::domain::mac::{MacKey, MacKeys, MacPurpose};
@@ -266,9 +265,6 @@ pub enum KeysError {
     /// A new key could not be wrapped.
     #[error("a new key could not be wrapped")]
     Wrap(#[source] WrapError),
-    /// The first status lists could not be made.
-    #[error(transparent)]
-    StatusLists(#[from] StatusListError),
     /// A new key could not be made.
     #[error(transparent)]
     Generate(#[from] GenerateError),

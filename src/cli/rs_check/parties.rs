@@ -57,9 +57,16 @@ impl Parties {
             resource: Some(&self.audiences[0]),
             scope: &scope,
         };
-        let tokens = issue::for_client(provider, &self.client, target, now)
+        let indexes = &provider.status_indexes;
+        let index = indexes
+            .for_client(provider, &self.client.id, now)
+            .await
+            .map_err(|error| CommandError::caused("status_list", &error))?;
+        let tokens = issue::for_client(provider, &self.client, target, index, now)
             .await
             .map_err(|error| CommandError::caused("keys", &error))?;
+        // One place was wanted; the block that was leased for it is for others.
+        indexes.give_up(provider).await?;
         Ok(tokens.access_token.expose().to_owned())
     }
 

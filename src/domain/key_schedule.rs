@@ -16,6 +16,9 @@ pub const ANNOUNCED: usize = 2;
 /// For how long after `exp` a verifier may still accept a token (RFC 7519 §4.1.4 speaks of "a few minutes").
 pub const VERIFIER_LEEWAY: TimeDelta = TimeDelta::minutes(5);
 
+/// The longest that a node issues without the database, unless it polls less often than twice in that time.
+pub const MAX_UNCONFIRMED: TimeDelta = TimeDelta::seconds(30);
+
 /// What the operator decided about the life of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyPolicy {
@@ -23,7 +26,7 @@ pub struct KeyPolicy {
     pub rotation_interval: TimeDelta,
     /// `keys.min_announce`: the least time between publishing a key and signing with it.
     pub min_announce: TimeDelta,
-    /// `keys.poll_interval`: how long a node needs to see a change.
+    /// `keys.poll_interval`: how long a node needs to see a change at most. It looks more often.
     pub poll_interval: TimeDelta,
     /// `keys.jwks_max_age`: how long one cache may keep the JWKS.
     pub jwks_max_age: TimeDelta,
@@ -41,15 +44,23 @@ impl KeyPolicy {
     }
 
     /// The earliest time at which a key may leave the JWKS whose successor signs from `draining_at` on, when no
-    /// token signed with it lives longer than `max_lifetime`.
+    /// token signed with it lives longer than `max_lifetime`. A node without the database signs with it for longer
+    /// than one that polls, and its clock may be the one that is ahead.
     pub fn leaves_at(&self, draining_at: DateTime<Utc>, max_lifetime: TimeDelta) -> DateTime<Utc> {
-        draining_at + self.poll_interval + self.clock_skew + max_lifetime + VERIFIER_LEEWAY
+        draining_at + self.longest_unconfirmed() + self.clock_skew + max_lifetime + VERIFIER_LEEWAY
+    }
+
+    /// For how long a node issues without the database's word that what it knows is still so: `poll + skew` is what
+    /// any two nodes may differ, and one poll more passes until it notices. At most [`MAX_UNCONFIRMED`], but never
+    /// less than a node needs that is well and polls seldom.
+    pub fn longest_unconfirmed(&self) -> TimeDelta {
+        let poll = self.poll_interval;
+        (poll * 2 + self.clock_skew).min(MAX_UNCONFIRMED.max(poll * 2))
     }
 
     /// Until when a node may serve the key set that it read at `read_at`. A key that it has not seen may have
     /// been published right after, and may sign from its gate on; by then no cache may hold what this node gave.
-    /// That is `max_partition`, or less where `min_announce` leaves less. Three polls are granted in any case,
-    /// or every hiccup would be an outage.
+    /// That is `max_partition`, or less where `min_announce` leaves less; where it leaves nothing, one poll.
     pub fn serves_until(&self, read_at: DateTime<Utc>) -> DateTime<Utc> {
         read_at + self.longest_partition()
     }
@@ -57,7 +68,7 @@ impl KeyPolicy {
     /// How long a node serves without the database: see [`serves_until`](Self::serves_until).
     pub fn longest_partition(&self) -> TimeDelta {
         let unseen = self.min_announce - self.cached();
-        self.max_partition.min(unseen).max(self.poll_interval * 3)
+        self.max_partition.min(unseen).max(self.poll_interval)
     }
 
     /// From when `key` may leave the JWKS; `None` while no successor has a time, or if it never may.
@@ -322,9 +333,11 @@ impl KeySet {
         }
     }
 
-    /// The key that signs next: the one whose time is set, or the oldest.
+    /// The key that signs next: the one whose time comes first, or the oldest. A node whose clock is ahead may have
+    /// planned one more already.
     fn next(&self, now: DateTime<Utc>) -> Option<&KeyTimes> {
-        let planned = self.announced(now).find(|key| key.signing_at.is_some());
+        let planned = self.announced(now).filter(|key| key.signing_at.is_some());
+        let planned = planned.min_by_key(|key| key.signing_at);
         planned.or_else(|| self.announced(now).next())
     }
 
@@ -344,6 +357,7 @@ impl KeySet {
         for key in self.0.iter_mut().filter(|key| key.is_live()) {
             if key.id == id {
                 key.signing_at = Some(at);
+                key.draining_at = None;
             } else if key.signing_at.is_some_and(|time| time <= now) {
                 // A key that drains already keeps its time.
                 key.draining_at = Some(
@@ -351,7 +365,7 @@ impl KeySet {
                         .map_or(at, |time| if time <= now { time } else { at }),
                 );
             } else {
-                key.signing_at = None;
+                (key.signing_at, key.draining_at) = (None, None);
             }
         }
     }
@@ -365,7 +379,7 @@ mod tests {
         DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("a valid time")
     }
 
-    /// Gate 100, departure 10 + 60 + 300 after the successor, rotation after 1,000.
+    /// Gate 100, departure 11 + 9 + 60 + 300 after the successor, rotation after 1,000.
     fn policy() -> KeyPolicy {
         KeyPolicy {
             rotation_interval: TimeDelta::seconds(1000),
@@ -410,7 +424,7 @@ mod tests {
             min_announce: TimeDelta::zero(),
             ..policy
         };
-        assert_eq!(policy.serves_until(at(0)), at(3), "three polls at least");
+        assert_eq!(policy.serves_until(at(0)), at(1), "what the gate grants at least");
     }
 
     #[test]
@@ -435,7 +449,7 @@ mod tests {
     fn a_key_leaves_when_its_last_token_is_dead_for_everyone() {
         let mut set = first(at(0));
         set.settle(&policy(), at(0));
-        let leaves = 1000 + 1 + 9 + 60 + 300;
+        let leaves = 1000 + 11 + 9 + 60 + 300;
         set.settle(&policy(), at(leaves - 1));
         assert_eq!(set.key("a").retired_at, None);
         assert_eq!(set.next_departure(&policy()), Some(at(leaves)));
@@ -559,6 +573,40 @@ mod tests {
     }
 
     #[test]
+    fn a_node_whose_clock_is_behind_keeps_the_order_that_another_one_planned() {
+        let mut set = KeySet::new(vec![]);
+        for id in ["b", "c", "a"] {
+            set.announce(id.into(), Some(TimeDelta::zero()), at(0));
+        }
+        let mut set = KeySet::new(set.0);
+        set.activate("b", at(100), at(0));
+        // The clock that is ahead has reached the gate, and plans the one after.
+        set.activate("a", at(1100), at(100));
+        set.settle(&policy(), at(95));
+        assert_eq!(signs(&set, at(100)), Some("b"));
+        assert_eq!(signs(&set, at(1100)), Some("a"));
+        // Asked for, the first is taken ahead, and the one after has no time any more: then nothing ends for it.
+        set.rotate(&policy(), at(95));
+        assert_eq!(set.key("a").signing_at, None);
+        for id in ["a", "b", "c"] {
+            assert_eq!(set.key(id).draining_at, None, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_node_without_the_database_issues_shorter_than_a_key_outlasts_it() {
+        assert_eq!(policy().longest_unconfirmed(), TimeDelta::seconds(2 + 9));
+        let with = |poll, skew| KeyPolicy {
+            poll_interval: TimeDelta::seconds(poll),
+            clock_skew: TimeDelta::seconds(skew),
+            ..policy()
+        };
+        assert_eq!(with(1, 60).longest_unconfirmed(), MAX_UNCONFIRMED);
+        let seldom = TimeDelta::seconds(120);
+        assert_eq!(with(60, 60).longest_unconfirmed(), seldom, "it may miss a poll");
+    }
+
+    #[test]
     fn the_plan_says_what_comes_and_why() {
         let mut set = first(at(0));
         set.settle(&policy(), at(0));
@@ -573,10 +621,10 @@ mod tests {
         let expected = [
             (1000, "b", KeyState::Signing, Reason::Interval),
             (1000, "a", KeyState::Draining, Reason::Successor),
-            (1370, "a", KeyState::Retired, Reason::LastToken),
+            (1380, "a", KeyState::Retired, Reason::LastToken),
             (2000, "c", KeyState::Signing, Reason::Interval),
             (2000, "b", KeyState::Draining, Reason::Successor),
-            (2370, "b", KeyState::Retired, Reason::LastToken),
+            (2380, "b", KeyState::Retired, Reason::LastToken),
         ]
         .map(|(at, id, to, reason)| (at, id.to_owned(), to, reason));
         assert_eq!(plan, expected);

@@ -45,7 +45,8 @@ pub enum NotReady {
 /// With the first thing that is missing.
 pub async fn check(provider: &Provider) -> Result<KeyOutlook, NotReady> {
     let now = provider.now();
-    let keys = provider.believed_keys(now).map_err(|_| NotReady::KeysUnread)?;
+    let keys = provider.believable_keys(now).await;
+    let keys = keys.map_err(|_| NotReady::KeysUnread)?;
     let keys = Arc::clone(&keys);
     for algorithm in SigningAlgorithm::ALWAYS {
         let key = keys.ring.signing_key(algorithm, now);

@@ -217,6 +217,31 @@ impl Provider {
         self.masters.known()
     }
 
+    /// [`believed_keys`](Self::believed_keys), read again if they are too old: the database may be back, or this
+    /// machine awake, since the last poll. Who asks meanwhile waits for the one read; one that failed is not tried
+    /// again within a second.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn believable_keys(&self, now: DateTime<Utc>) -> Result<Guard<Arc<LoadedKeys>>, KeysUnread> {
+        if let Ok(keys) = self.believed_keys(now) {
+            return Ok(keys);
+        }
+        let mut last = self.unknown_key.lock().await;
+        if let Ok(keys) = self.believed_keys(now) {
+            return Ok(keys);
+        }
+        if let Some((at, Err(unread))) = *last
+            && at.elapsed() < UNKNOWN_KEY_INTERVAL
+        {
+            return Err(unread);
+        }
+        let outcome = self.reload_now().await;
+        *last = Some((Instant::now(), outcome));
+        outcome?;
+        self.believed_keys(now)
+    }
+
     /// What changes of keys need.
     pub fn rotation<'a>(&'a self, masters: &'a [MasterKey]) -> Rotation<'a> {
         Rotation {
@@ -324,15 +349,19 @@ impl Provider {
         {
             return outcome;
         }
-        let outcome = self.reload().await.map_err(|error| {
+        let outcome = self.reload_now().await;
+        *last = Some((Instant::now(), outcome));
+        outcome
+    }
+
+    async fn reload_now(&self) -> Result<(), KeysUnread> {
+        self.reload().await.map_err(|error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "the keys could not be read again"
             );
             KeysUnread
-        });
-        *last = Some((Instant::now(), outcome));
-        outcome
+        })
     }
 }
 

@@ -14,9 +14,6 @@ use crate::domain::resource::Resource;
 use crate::oauth::redirect_uri;
 use crate::storage::{self, Db, StorageError};
 
-/// How long a snapshot serves without the database's word that it is still the present one.
-pub const MAX_UNCONFIRMED: Duration = Duration::from_secs(30);
-
 /// Why the registry does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {

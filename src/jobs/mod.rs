@@ -15,13 +15,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::flows::provider::Provider;
 
+/// How often a node looks within `keys.poll_interval`. The schedule of the keys grants a node that time to see a
+/// change: the answer must have come by then, and one that is slow is no reason to stop.
+const LOOKS: u32 = 3;
+
 /// How often the schedule is looked at, at most.
 const ROTATION_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How the jobs work.
 #[derive(Debug, Clone)]
 pub struct JobSettings {
-    /// `keys.poll_interval`: how often a node looks whether keys, clients or resources changed.
+    /// `keys.poll_interval`: how long a node needs at most to see that keys, clients or resources changed.
     pub poll_interval: Duration,
     /// `keys.clock_skew`: what has expired is kept this much longer, for nodes whose clock is behind.
     pub clock_skew: TimeDelta,
@@ -44,7 +48,7 @@ impl Jobs {
         sweep_expired::describe_metrics();
         jobs.tracker.spawn(reload::run(
             Arc::clone(provider),
-            settings.poll_interval,
+            settings.poll_interval / LOOKS,
             jobs.stop.clone(),
         ));
         jobs.tracker.spawn(rotate_keys::run(

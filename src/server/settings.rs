@@ -17,7 +17,7 @@ use crate::flows::keys::location::KeyLocation;
 use crate::flows::keys::{KeySettings, Lifetimes};
 use crate::flows::masters::{Masters, ReadMasters};
 use crate::flows::provider::{NodeIdentity, Parts, Provider, Settings};
-use crate::flows::registry::{MAX_UNCONFIRMED, Registry};
+use crate::flows::registry::Registry;
 use crate::http::SiteSettings;
 use crate::http::pages::assets::Logo;
 use crate::http::pages::view::Branding;
@@ -154,12 +154,6 @@ pub fn key_settings(config: &Config) -> KeySettings {
     }
 }
 
-/// How long a node issues without the database's word that its clients, resources and keys are still the present
-/// ones: `poll + skew` is what the schedule of the keys grants it, and one poll more until it notices.
-fn max_unconfirmed(config: &Config) -> Duration {
-    MAX_UNCONFIRMED.min(config.keys.poll_interval * 2 + config.keys.clock_skew)
-}
-
 /// This node among the others.
 fn node() -> NodeIdentity {
     let mut id = [0; 16];
@@ -177,10 +171,13 @@ fn node() -> NodeIdentity {
 /// When keys, clients or resources cannot be read, or the master key is missing or another one.
 pub async fn open_provider(config: &Config, db: &Db) -> Result<Provider, ServerError> {
     let passwords = &config.passwords;
+    let settings = provider_settings(config);
+    let unconfirmed = settings.keys.policy.longest_unconfirmed();
+    let unconfirmed = unconfirmed.to_std().expect("a sum of durations");
     let parts = Parts {
-        settings: provider_settings(config),
+        settings,
         db: db.clone(),
-        registry: Registry::open(db, config.cors.allowed_origins.clone(), max_unconfirmed(config)).await?,
+        registry: Registry::open(db, config.cors.allowed_origins.clone(), unconfirmed).await?,
         passwords: start_hasher(passwords, passwords.hash_threads, passwords.hash_queue_timeout)?,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),

@@ -13,7 +13,7 @@ use signet::clock::{Clock, SystemClock, TestClock};
 use signet::domain::browser_session::SessionPolicy;
 use signet::domain::email::EmailAddress;
 use signet::domain::ids::{ClientId, UserId};
-use signet::domain::key_schedule::KeyPolicy;
+use signet::domain::key_schedule::{KeyPolicy, MAX_UNCONFIRMED};
 use signet::domain::password::Password;
 use signet::domain::refresh_token::RefreshPolicy;
 use signet::domain::resource::Resource;
@@ -24,7 +24,7 @@ use signet::flows::keys::location::KeyLocation;
 use signet::flows::keys::{KeySettings, Lifetimes};
 use signet::flows::masters::Masters;
 use signet::flows::provider::{NodeIdentity, Parts, Provider, Settings};
-use signet::flows::registry::{MAX_UNCONFIRMED, Registry};
+use signet::flows::registry::Registry;
 use signet::flows::resources::{self, ResourcesError};
 use signet::http::dev::DevSite;
 use signet::http::listen::listen;
@@ -136,7 +136,7 @@ impl Default for Options {
             behind: TimeDelta::zero(),
             development: false,
             allowed_origins: Vec::new(),
-            max_unconfirmed: MAX_UNCONFIRMED,
+            max_unconfirmed: MAX_UNCONFIRMED.to_std().expect("positive"),
         }
     }
 }

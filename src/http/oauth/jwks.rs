@@ -1,16 +1,11 @@
 //! `GET /.well-known/jwks.json` (RFC 7517 §5): bytes that were made once, from memory, with or without a
 //! database. With `alg` in the query the document has the keys of these algorithms alone.
 
-use std::sync::Arc;
-
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
-use arc_swap::Guard;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::metadata::document_or_unchanged;
-use crate::flows::keys::LoadedKeys;
-use crate::flows::provider::KeysUnread;
 use crate::http::error;
 use crate::http::site::Site;
 use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
@@ -19,12 +14,9 @@ use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
 /// read again for too long are not served: they may be past a change, and a verifier does better with what it has.
 pub async fn jwks(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let now = site.provider.now();
-    let keys = match site.provider.believed_keys(now) {
+    let keys = match site.provider.believable_keys(now).await {
         Ok(keys) => keys,
-        Err(_) => match read_again(&site, now).await {
-            Ok(keys) => keys,
-            Err(unread) => return error::oauth(&unread),
-        },
+        Err(unread) => return error::oauth(&unread),
     };
     let jwks = match view(request.query_string()) {
         Ok(None) => keys.ring.jwks(now),
@@ -40,12 +32,6 @@ pub async fn jwks(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         &jwks.etag,
         &jwks.body,
     )
-}
-
-/// The database may be back, or this machine awake, since the last poll.
-async fn read_again(site: &Site, now: DateTime<Utc>) -> Result<Guard<Arc<LoadedKeys>>, KeysUnread> {
-    site.provider.reload_for_unknown_key().await?;
-    site.provider.believed_keys(now)
 }
 
 fn cache_control(site: &Site, max_age: TimeDelta) -> HeaderValue {

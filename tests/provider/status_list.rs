@@ -16,10 +16,11 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use signet::domain::status_list::StatusBits;
 use signet::flows::status_lists;
+use signet::oauth::signing_algorithm::SigningAlgorithm;
 
 use crate::support::app::TestApp;
 use crate::support::browser::{Answer, Api, header, payload};
-use crate::support::tokens::{Walk, token};
+use crate::support::tokens::{NOTES, Walk, token};
 
 const FIRST: &str = "/.well-known/status-lists/EdDSA/0";
 
@@ -199,6 +200,35 @@ async fn the_tokens_of_a_grant_share_a_place_and_a_clients_own_have_one_each() {
     assert!(!places.contains(&first));
     // An ID token has none.
     assert_eq!(payload(token(&one, "id_token")).get("status"), None);
+}
+
+#[tokio::test]
+async fn a_token_names_the_list_that_is_signed_as_it_is() {
+    let walk = Walk::start().await;
+    let web = walk.confidential("web", json!({})).await;
+    let api = walk
+        .app
+        .resource_signed_with(NOTES, "notes:read", Some(SigningAlgorithm::Rs256));
+    api.await.expect("the test's resource is right");
+    let asked = [("scope", "openid notes:read"), ("resource", NOTES)];
+    let tokens = walk.tokens_of(&web, &asked).await;
+    let fields = [("grant_type", "client_credentials"), ("resource", NOTES)];
+    let own = walk.api.post_as((&web.0, &web.1), "/oauth2/token", &fields).await;
+    for tokens in [tokens, own.json()] {
+        let access_token = token(&tokens, "access_token");
+        assert_eq!(header(access_token)["alg"], "RS256");
+        let (uri, _) = place(access_token);
+        assert_eq!(
+            uri,
+            format!("{}/.well-known/status-lists/RS256/0", walk.app.issuer)
+        );
+        assert!(!is_invalid(&walk, access_token).await);
+        walk.api
+            .post_as((&web.0, &web.1), "/oauth2/revoke", &[("token", access_token)])
+            .await;
+        round(&walk.app).await;
+        assert!(is_invalid(&walk, access_token).await);
+    }
 }
 
 #[tokio::test]

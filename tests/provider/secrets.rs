@@ -82,8 +82,14 @@ fn no_secret_is_a_plain_text_in_a_type_that_is_printed() {
             let Ok(source) = std::fs::read_to_string(&path) else {
                 continue;
             };
+            // In PKCS#11 a token is a device, called by its label, and a code what its library returns.
+            let device = path.components().any(|part| part.as_os_str() == "pkcs11")
+                || path.ends_with("config/pkcs11.rs");
             for (owner, field, kind) in printed_fields(&source) {
                 seen += 1;
+                if device && matches!(&*field, "token" | "code") {
+                    continue;
+                }
                 let value = kind.trim_start_matches("Option<").trim_end_matches('>');
                 if SECRET.contains(&&*field) && PLAIN.contains(&value) {
                     wrong.push(format!("{}: {owner}.{field}: {kind}", path.display()));

@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::jose::forge;
 use crate::outbound::{Client, Policy};
 use crate::server;
-use checks::CONTROL;
+use checks::{CONTROL, Check};
 use jwks_requests::JwksRequests;
 use lure::Lure;
 use parties::Parties;
@@ -65,10 +65,48 @@ pub struct Arguments {
     metrics: Vec<Url>,
 }
 
+/// What to try before a rotation, and with whose tokens.
+#[derive(Debug, clap::Args)]
+pub struct Drill {
+    /// A route of the resource server that answers GET with 2xx when the token is good.
+    #[arg(long, value_name = "URL")]
+    resource_server: Url,
+    /// The client whose tokens it accepts; may be left out where only one has any for this API.
+    #[arg(long, value_name = "CLIENT")]
+    token_for: Option<String>,
+    /// The API's identifier; may be left out where only one API is registered.
+    #[arg(long, value_name = "RESOURCE")]
+    audience: Vec<String>,
+    /// The user whom the tokens are about, by e-mail address or id; else the client itself.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+}
+
 /// Makes all checks. Fails if any of them does.
 pub async fn run(shell: &Shell, arguments: Arguments) -> Result<(), CommandError> {
+    try_all(shell, &arguments, &checks::all().collect::<Vec<_>>()).await
+}
+
+/// Shows whether a resource server accepts a token of the announced key, before that key signs.
+pub async fn drill(shell: &Shell, drill: Drill) -> Result<(), CommandError> {
+    let arguments = Arguments {
+        url: drill.resource_server,
+        token_for: drill.token_for,
+        audience: drill.audience,
+        user: drill.user,
+        withdrawn_key: None,
+        metrics: Vec::new(),
+    };
+    try_all(shell, &arguments, &[checks::ROTATION]).await
+}
+
+async fn try_all(
+    shell: &Shell,
+    arguments: &Arguments,
+    checks: &[&'static Check],
+) -> Result<(), CommandError> {
     let findings = shell
-        .with_database(async |place| attack(place, &arguments).await)
+        .with_database(async |place| attack(place, arguments, checks).await)
         .await?;
     shell.output.array(&findings, sheet)?;
     let count = |outcome| {
@@ -89,6 +127,9 @@ pub async fn run(shell: &Shell, arguments: Arguments) -> Result<(), CommandError
             "the good token was not accepted: refusals would prove nothing, so nothing else was tried";
         return Err(CommandError::new("no_control", message).hint(CONTROL.fix));
     }
+    if skipped == checks.len() {
+        return Err(CommandError::new("nothing_tried", "nothing could be tried"));
+    }
     if failed > 0 {
         let message = format!("{failed} of {} checks failed", findings.len());
         return Err(CommandError::new("insecure", message)
@@ -97,7 +138,11 @@ pub async fn run(shell: &Shell, arguments: Arguments) -> Result<(), CommandError
     Ok(())
 }
 
-async fn attack(place: &Workplace, arguments: &Arguments) -> Result<Vec<Finding>, CommandError> {
+async fn attack(
+    place: &Workplace,
+    arguments: &Arguments,
+    checks: &[&'static Check],
+) -> Result<Vec<Finding>, CommandError> {
     let now = place.now();
     let provider = server::open_provider(&place.config, &place.db).await?;
     let (client, user) = (arguments.token_for.as_deref(), arguments.user.as_deref());
@@ -125,11 +170,11 @@ async fn attack(place: &Workplace, arguments: &Arguments) -> Result<Vec<Finding>
         lure: &lure,
         jwks: &JwksRequests::of(&http, nodes, &jwks_uri).await,
     };
-    judge(&trial).await
+    judge(&trial, checks).await
 }
 
-/// The control, and if that holds, all checks.
-async fn judge(trial: &Trial<'_>) -> Result<Vec<Finding>, CommandError> {
+/// The control, and if that holds, the checks.
+async fn judge(trial: &Trial<'_>, checks: &[&'static Check]) -> Result<Vec<Finding>, CommandError> {
     trial.knock().await.map_err(|error| {
         CommandError::caused("unreachable", &error)
             .about(trial.url)
@@ -138,7 +183,7 @@ async fn judge(trial: &Trial<'_>) -> Result<Vec<Finding>, CommandError> {
     let failed = |error| CommandError::caused("internal", &error);
     let mut findings = vec![trial.run(CONTROL).await.map_err(failed)?];
     if findings[0].outcome == Outcome::Pass {
-        for check in checks::all() {
+        for check in checks {
             findings.push(trial.run(check).await.map_err(failed)?);
         }
     }

@@ -291,6 +291,31 @@ async fn the_examples_pass_every_check() {
     }
 }
 
+#[tokio::test]
+async fn a_drill_shows_before_the_rotation_whether_an_api_will_follow_it() {
+    let issuer = Issuer::start().await;
+    for (defect, status) in [("none", 0), ("keeps-one-key-for-ever", 1)] {
+        let server = issuer.broken(defect).await;
+        let line = [
+            "keys",
+            "drill",
+            "--format",
+            "json",
+            "--resource-server",
+            &server.url,
+        ];
+        let output = issuer.command(&line).output().await.expect("the binary runs");
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+        let findings: Vec<Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+        let outcomes: Vec<_> = findings
+            .iter()
+            .map(|finding| (word(finding, "check"), word(finding, "outcome")))
+            .collect();
+        let rotated = if status == 0 { "pass" } else { "fail" };
+        assert_eq!(outcomes, [("good-token", "pass"), ("key-rotated", rotated)]);
+    }
+}
+
 /// The words that a failure and a finding have for programs.
 fn word<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()

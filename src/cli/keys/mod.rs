@@ -7,6 +7,7 @@ mod list;
 mod rewrap;
 mod rotate;
 
+use super::rs_check::{self, Drill};
 use super::{CommandError, Shell};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 
@@ -23,6 +24,8 @@ pub enum KeysCommand {
     Compromise(compromise::Options),
     /// Encrypt all private keys anew with another master key, while the servers serve.
     Rewrap(rewrap::Options),
+    /// Show whether a resource server accepts a token of the announced key, before that key signs.
+    Drill(Drill),
     /// Announce a signing key that another issuer has made, under its own kid.
     Import(import::Options),
     /// Print a signing key.
@@ -45,6 +48,7 @@ pub async fn run(shell: &Shell, command: KeysCommand) -> Result<(), CommandError
         KeysCommand::Rotate(options) => rotate::run(shell, &options).await,
         KeysCommand::Compromise(options) => compromise::run(shell, options).await,
         KeysCommand::Rewrap(options) => rewrap::run(shell, &options).await,
+        KeysCommand::Drill(drill) => rs_check::drill(shell, drill).await,
         KeysCommand::Import(options) => import::run(shell, options).await,
         KeysCommand::Export(options) => export::run(shell, &options).await,
     }

@@ -52,6 +52,9 @@ pub enum Watch {
 /// That a good token is accepted. Without this, refusals prove nothing.
 pub const CONTROL: &Check = &requests::GOOD_TOKEN;
 
+/// That a token of the announced key is accepted: what a rotation will ask of everyone.
+pub const ROTATION: &Check = &keys::ROTATION[0];
+
 /// All others, in the order in which they are tried: what makes verifiers fetch keys, and then not again for a
 /// while, comes last.
 pub fn all() -> impl Iterator<Item = &'static Check> {

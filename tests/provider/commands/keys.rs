@@ -187,6 +187,38 @@ async fn all_keys_are_encrypted_anew_and_an_interrupted_rewrap_goes_on() {
     assert_eq!(left["left"].as_array().map(Vec::len), Some(18), "{left}");
 }
 
+#[tokio::test]
+async fn after_the_loss_of_the_master_key_a_new_one_serves() {
+    let bench = with_keys().await;
+    bench.write("master.key", MASTER_KEY);
+    let create = [
+        "clients",
+        "create",
+        "--name",
+        "Shop",
+        "--type",
+        "confidential",
+        "--redirect-uri",
+    ];
+    let create = [&create[..], &["https://shop.example/cb"]].concat();
+    assert_eq!(bench.json(&create).failure(1)["error"], "master_key");
+    let outcome = bench.json(&["keys", "compromise", "--all"]).json();
+    assert_eq!(
+        outcome["successors"].as_array().map(Vec::len),
+        Some(2 + 4),
+        "{outcome}"
+    );
+    bench.json(&create).json();
+    let keys = bench.json(&["keys", "list"]).json();
+    let new = keys_of(&keys, "EdDSA", "signing")[0];
+    assert_eq!(bench.json(&["keys", "export", kid(new), "--private"]).status, 0);
+    let lost = kid(keys_of(&keys, "EdDSA", "compromised")[0]);
+    assert_eq!(
+        bench.json(&["keys", "export", lost, "--private"]).failure(1)["error"],
+        "no_private_key"
+    );
+}
+
 fn stdout(run: &Run) -> &str {
     assert_eq!(run.status, 0, "{run:?}");
     &run.stdout

@@ -18,7 +18,7 @@ use signet::random::SystemRandom;
 use signet::storage::database_url::DatabaseUrl;
 use signet::storage::logins::{self, Attempt, Login};
 use signet::storage::pool::{self, PoolSettings};
-use signet::storage::token_families::{self, Presentation, RefreshOutcome};
+use signet::storage::token_families::{self, Presentation, RefreshOutcome, Wanted};
 use signet::storage::{Db, Statements, migrate};
 
 use super::bench::Bench;
@@ -192,7 +192,8 @@ impl Side {
             ttl: TimeDelta::days(90),
         };
         let now = SystemClock.now();
-        let outcome = token_families::rotate(&self.db, &presented, 1, now, &policy).await?;
+        let outcome =
+            token_families::rotate(&self.db, &presented, Wanted::default(), 1, now, &policy).await?;
         let RefreshOutcome::Issued { head, .. } = outcome else {
             anyhow::bail!("a refresh came to {outcome:?}")
         };

@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::grants::{grant_columns, inconsistent, session_stands_sql};
-use super::{Execute, StorageError};
+use super::{Execute, Param, StorageError};
 use crate::domain::eligibility::may_issue_sql;
 use crate::domain::grant::Grant;
 use crate::domain::ids::{ClientId, FamilyId, SessionId, UserId};
@@ -25,6 +25,16 @@ pub struct Presentation<'a> {
     pub serial: i64,
     /// Who presents it.
     pub client: &'a ClientId,
+}
+
+/// What a refresh asks for, if it asks for less than was granted. Whoever asks for anything else is refused before
+/// the token is spent: a client that keeps asking for the wrong thing would look like a thief in the end.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// The scope tokens.
+    pub scopes: Option<&'a [String]>,
+    /// The API.
+    pub resource: Option<&'a str>,
 }
 
 /// What became of a presented refresh token, with what issuing needs.
@@ -42,7 +52,7 @@ pub enum RefreshOutcome {
         /// What the tokens are made of.
         grant: Box<Grant>,
     },
-    /// No live family of this client. Nothing has changed.
+    /// No live family of this client, or one that what is wanted was not granted in. Nothing has changed.
     Refused,
     /// Newer than the head: a failover lost a commit. Nothing has changed, and someone must look.
     Ahead,
@@ -149,6 +159,7 @@ const ROTATE: &str = concat!(
     behind_family_sql!(),
     " WHERE ",
     family_lives_sql!(),
+    " AND ($9::text[] IS NULL OR g.scopes @> $9) AND ($10::text IS NULL OR $10 = ANY (g.resources))",
     " RETURNING g.id AS family_id, g.last_outcome, g.head, g.head_kv, g.offline, g.status_index, NULL::text AS nonce, ",
     grant_columns!()
 );
@@ -191,22 +202,27 @@ SELECT * FROM f"
 pub async fn rotate(
     db: &impl Execute,
     presented: &Presentation<'_>,
+    wanted: Wanted<'_>,
     key_version: i32,
     now: DateTime<Utc>,
     policy: &RefreshPolicy,
 ) -> Result<RefreshOutcome, StorageError> {
-    let params = [
-        (presented.family.as_uuid() as _, Type::UUID),
-        (&presented.client.as_str() as _, Type::TEXT),
-        (&presented.serial as _, Type::INT8),
-        (&now as _, Type::TIMESTAMPTZ),
-        (&key_version as _, Type::INT4),
-        (&(now - policy.retry_window) as _, Type::TIMESTAMPTZ),
-        (&(now - policy.recovery_window) as _, Type::TIMESTAMPTZ),
-        (&(now + policy.idle_ttl) as _, Type::TIMESTAMPTZ),
+    let (retried_since, lost_since) = (now - policy.retry_window, now - policy.recovery_window);
+    let idle_expires_at = now + policy.idle_ttl;
+    let params: [Param<'_>; 10] = [
+        (presented.family.as_uuid(), Type::UUID),
+        (&presented.client.as_str(), Type::TEXT),
+        (&presented.serial, Type::INT8),
+        (&now, Type::TIMESTAMPTZ),
+        (&key_version, Type::INT4),
+        (&retried_since, Type::TIMESTAMPTZ),
+        (&lost_since, Type::TIMESTAMPTZ),
+        (&idle_expires_at, Type::TIMESTAMPTZ),
+        (&wanted.scopes, Type::TEXT_ARRAY),
+        (&wanted.resource, Type::TEXT),
     ];
     match outcome(db.query_opt(ROTATE, &params).await?, presented)? {
-        RefreshOutcome::Theft => outcome(db.query_opt(END_THEFT, &params).await?, presented),
+        RefreshOutcome::Theft => outcome(db.query_opt(END_THEFT, &params[..8]).await?, presented),
         live => Ok(live),
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use signet::domain::ids::FamilyId;
 use signet::domain::refresh_token::{FamilyState, RefreshPolicy, Rotation};
 use signet::storage::authorization_codes::NewFamily;
-use signet::storage::token_families::{self, Presentation, RefreshOutcome};
+use signet::storage::token_families::{self, Presentation, RefreshOutcome, Wanted};
 use signet::storage::{Db, Statements};
 use tokio_postgres::Client as Connection;
 
@@ -38,7 +38,7 @@ async fn rotate(
         serial,
         client: &granter.client,
     };
-    token_families::rotate(db, &presented, 1, now, &policy())
+    token_families::rotate(db, &presented, Wanted::default(), 1, now, &policy())
         .await
         .expect("asked")
 }
@@ -106,7 +106,9 @@ async fn a_refresh_gives_what_the_code_gave_and_a_retry_the_key_version_of_its_h
             .expect("asked")
             .expect("live");
         for (key_version, rotation) in [(7, Rotation::Advanced), (8, Rotation::Retried)] {
-            let outcome = token_families::rotate(&db, &presented, key_version, at(1), &policy()).await;
+            let outcome =
+                token_families::rotate(&db, &presented, Wanted::default(), key_version, at(1), &policy())
+                    .await;
             let expected = RefreshOutcome::Issued {
                 rotation,
                 head: 2,

@@ -9,7 +9,10 @@ use crate::domain::refresh_token::{NotARefreshToken, RefreshToken};
 use crate::domain::secret::Secret;
 use crate::flows::issue::{self, Target, Tokens};
 use crate::flows::provider::{KeysUnread, Provider};
-use crate::storage::token_families::{self, Presentation, RefreshOutcome};
+use crate::flows::targets;
+use crate::oauth::scope::ScopeSet;
+use crate::storage::StorageError;
+use crate::storage::token_families::{self, Presentation, RefreshOutcome, Wanted};
 
 /// Presents the refresh token and gives its successor.
 pub(super) async fn rotate(
@@ -29,18 +32,17 @@ pub(super) async fn rotate(
         serial: token.serial,
         client: &client.id,
     };
-    if asked.scope.is_some() || asked.resource.is_some() {
+    let wanted = Wanted {
+        scopes: asked.scope.as_ref().map(ScopeSet::as_slice),
+        resource: asked.resource.as_deref(),
+    };
+    targets::resources_are_the_clients(provider, client, asked.resource.as_slice())?;
+    let mut outcome = present(provider, &presented, wanted, now).await?;
+    if outcome == RefreshOutcome::Refused && (asked.scope.is_some() || asked.resource.is_some()) {
         target_is_granted(provider, client, &presented, asked, now).await?;
+        // Spent, or dead, whatever was asked for: that is for the table to say.
+        outcome = present(provider, &presented, Wanted::default(), now).await?;
     }
-    let key_version = provider.keys().mac.refresh_token.current().0;
-    let outcome = token_families::rotate(
-        &provider.db,
-        &presented,
-        key_version,
-        now,
-        &provider.settings.refresh,
-    )
-    .await?;
     metrics::counter!("signet_refreshes_total", "outcome" => outcome.rotation().as_str()).increment(1);
     let (head, head_kv, grant) = match outcome {
         RefreshOutcome::Issued {
@@ -76,8 +78,18 @@ pub(super) async fn rotate(
     Ok(issue::for_grant(provider, client, &grant, target, Some(successor), now).await?)
 }
 
-/// Whoever asks for more than was granted is refused before the token is spent: a client that keeps asking for
-/// the wrong thing would otherwise look like a thief in the end.
+async fn present(
+    provider: &Provider,
+    presented: &Presentation<'_>,
+    wanted: Wanted<'_>,
+    now: DateTime<Utc>,
+) -> Result<RefreshOutcome, StorageError> {
+    let key_version = provider.keys().mac.refresh_token.current().0;
+    let policy = &provider.settings.refresh;
+    token_families::rotate(&provider.db, presented, wanted, key_version, now, policy).await
+}
+
+/// Refuses whoever asks for what a live token does not stand for.
 async fn target_is_granted(
     provider: &Provider,
     client: &Client,
@@ -88,7 +100,6 @@ async fn target_is_granted(
     let window = provider.settings.refresh.retry_window;
     match token_families::find_live(&provider.db, presented, now, window).await? {
         Some(live) => target_of_grant(provider, client, &live.grant, asked).map(drop),
-        // Spent, or dead: that is for the table to say.
         None => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use signet::domain::ids::FamilyId;
 use signet::domain::refresh_token::{FamilyState, RefreshPolicy, Rotation};
 use signet::storage::authorization_codes::NewFamily;
-use signet::storage::token_families::{self, Presentation, RefreshOutcome};
+use signet::storage::token_families::{self, Presentation, RefreshOutcome, Wanted};
 use signet::storage::{Db, Statements};
 use tokio_postgres::Client as Connection;
 
@@ -127,8 +127,15 @@ impl<'a> History<'a> {
             serial: step.serial,
             client: &self.granter.client,
         };
-        let outcome =
-            token_families::rotate(self.db, &presented, step.key_version, step.now, &self.policy).await;
+        let outcome = token_families::rotate(
+            self.db,
+            &presented,
+            Wanted::default(),
+            step.key_version,
+            step.now,
+            &self.policy,
+        )
+        .await;
         match outcome.expect("asked") {
             RefreshOutcome::Issued {
                 rotation,

@@ -42,6 +42,7 @@ mod refresh;
 mod refresh_families;
 mod resource_servers;
 mod revocation;
+mod rotation_live;
 mod rs_check;
 mod secrets;
 mod sessions;

@@ -151,6 +151,19 @@ impl Server {
         panic!("{:?} ends at once", command(0));
     }
 
+    /// Starts what `command` makes, which listens on `port` because others know it already.
+    pub async fn start_at(port: u16, command: impl Fn() -> Command) -> Self {
+        let child = command()
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{:?}: {error}", command()));
+        let url = format!("http://127.0.0.1:{port}");
+        let mut server = Self { url, child };
+        assert!(server.answers(port).await, "{:?} ends at once", command());
+        server
+    }
+
     /// Whether it came to listen; `false` when it ended.
     async fn answers(&mut self, port: u16) -> bool {
         let asked = async {

@@ -60,6 +60,9 @@ pub struct Details {
     /// Where a logout may lead.
     #[arg(long, num_args = 1.., value_name = "URI")]
     post_logout_redirect_uri: Option<Vec<String>>,
+    /// Where it is told that a session of one of its users ended (back-channel logout); empty: nowhere.
+    #[arg(long, value_name = "URI")]
+    backchannel_logout_uri: Option<String>,
     /// A grant that it may use.
     #[arg(long, num_args = 1.., value_enum)]
     grant_type: Option<Vec<GrantType>>,
@@ -92,6 +95,9 @@ impl Details {
             &mut metadata.post_logout_redirect_uris,
             self.post_logout_redirect_uri,
         );
+        if let Some(uri) = self.backchannel_logout_uri {
+            metadata.backchannel_logout_uri = (!uri.is_empty()).then_some(uri);
+        }
         replace(
             &mut metadata.grant_types,
             self.grant_type.map(|grants| grants.into_iter().collect()),
@@ -153,6 +159,8 @@ impl CreateOptions {
             grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
             scope: ScopeSet::default(),
             resources: None,
             first_party: false,

@@ -59,6 +59,12 @@ pub struct ClientMetadata {
     /// Where a logout may lead (OpenID Connect RP-Initiated Logout 1.0 §3).
     #[serde(default)]
     pub post_logout_redirect_uris: Vec<String>,
+    /// Where it is told that a session ended (OpenID Connect Back-Channel Logout 1.0 §2.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// Whether it needs the `sid` there. Every logout token has it.
+    #[serde(default)]
+    pub backchannel_logout_session_required: bool,
     /// The scopes that it may ask for.
     pub scope: ScopeSet,
     /// The APIs that it may ask for; `None`: any that is registered.

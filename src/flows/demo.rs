@@ -98,6 +98,8 @@ fn metadata(issuer: &str) -> ClientMetadata {
         grant_types: BTreeSet::from([GrantType::AuthorizationCode, GrantType::RefreshToken]),
         redirect_uris: vec![format!("{issuer}/dev/callback")],
         post_logout_redirect_uris: vec![format!("{issuer}/dev/")],
+        backchannel_logout_uri: None,
+        backchannel_logout_session_required: false,
         scope,
         resources: None,
         first_party: true,

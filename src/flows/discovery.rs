@@ -48,6 +48,8 @@ struct Metadata<'a> {
     request_uri_parameter_supported: bool,
     require_request_uri_registration: bool,
     authorization_response_iss_parameter_supported: bool,
+    backchannel_logout_supported: bool,
+    backchannel_logout_session_supported: bool,
 }
 
 /// The document as JSON. `signing` are the algorithms that sign now. It changes with them, with the registered
@@ -106,6 +108,8 @@ pub fn document(provider: &Provider, signing: AlgorithmSet) -> Vec<u8> {
         request_uri_parameter_supported: false,
         require_request_uri_registration: false,
         authorization_response_iss_parameter_supported: true,
+        backchannel_logout_supported: true,
+        backchannel_logout_session_supported: true,
     };
     serde_json::to_vec(&metadata).expect("texts alone always serialise")
 }

@@ -36,6 +36,7 @@ pub fn registration(registration: &Registration, issuer: &str) -> Result<(), Inv
 pub fn metadata(metadata: &ClientMetadata) -> Result<(), InvalidRegistration> {
     name_can_be_shown(metadata)?;
     redirect_uris_are_safe(metadata)?;
+    logouts_can_be_told(metadata)?;
     grants_fit_the_method(metadata)?;
     keys_fit_the_method(metadata)?;
     pkce_may_be_optional(metadata)?;
@@ -92,6 +93,21 @@ fn redirect_uris_are_safe(metadata: &ClientMetadata) -> Result<(), InvalidRegist
         return Err(InvalidRegistration::redirect_uri(
             "authorization_code needs a redirect URI",
         ));
+    }
+    Ok(())
+}
+
+/// OpenID Connect Back-Channel Logout 1.0 §2.2: an absolute URI without a fragment, and one that a server can call.
+/// Logout tokens name users and sessions, so they do not travel in the clear.
+fn logouts_can_be_told(metadata: &ClientMetadata) -> Result<(), InvalidRegistration> {
+    let Some(uri) = &metadata.backchannel_logout_uri else {
+        return Ok(());
+    };
+    let refused =
+        |reason: &str| InvalidRegistration::metadata(format!("backchannel_logout_uri: {uri}: {reason}"));
+    redirect_uri::check(uri).map_err(|error| refused(&error.to_string()))?;
+    if redirect_uri::origin(uri).is_none() {
+        return Err(refused("no server can call this scheme; use https"));
     }
     Ok(())
 }
@@ -201,6 +217,31 @@ mod tests {
             (json!({"redirect_uris": []}), redirect),
             (json!({"redirect_uris": ["http://app.example/cb"]}), redirect),
             (json!({"post_logout_redirect_uris": ["javascript:x"]}), redirect),
+            (
+                json!({"backchannel_logout_uri": "https://app.example/logout?tenant=1"}),
+                None,
+            ),
+            (
+                json!({"backchannel_logout_uri": "http://127.0.0.1:8081/logout"}),
+                None,
+            ),
+            (
+                json!({"backchannel_logout_uri": "http://app.example/logout"}),
+                metadata,
+            ),
+            (
+                json!({"backchannel_logout_uri": "https://app.example/logout#x"}),
+                metadata,
+            ),
+            (
+                json!({"backchannel_logout_uri": "https://user@app.example/"}),
+                metadata,
+            ),
+            (
+                json!({"backchannel_logout_uri": "com.example.app:/logout"}),
+                metadata,
+            ),
+            (json!({"backchannel_logout_uri": "/logout"}), metadata),
             (
                 json!({"redirect_uris": [], "grant_types": ["client_credentials"]}),
                 None,

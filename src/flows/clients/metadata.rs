@@ -107,6 +107,10 @@ impl<'a> Reader<'a> {
             token_endpoint_auth_method: auth_method,
             redirect_uris: self.texts("redirect_uris")?.unwrap_or_default(),
             post_logout_redirect_uris: self.texts("post_logout_redirect_uris")?.unwrap_or_default(),
+            backchannel_logout_uri: self.text("backchannel_logout_uri")?,
+            backchannel_logout_session_required: self
+                .flag("backchannel_logout_session_required")?
+                .unwrap_or(false),
             scope,
             resources: self.texts("resources")?,
             first_party: self.flag("first_party")?.unwrap_or(false),

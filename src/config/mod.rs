@@ -7,6 +7,7 @@
 mod accounts;
 mod better_auth;
 mod branding;
+mod clients;
 mod cors;
 mod database;
 mod error;
@@ -35,6 +36,7 @@ use toml::Table;
 pub use accounts::Accounts;
 pub use better_auth::{BetterAuth, Links};
 pub use branding::{Branding, Colour};
+pub use clients::Clients;
 pub use cors::Cors;
 pub use database::{Database, Statements};
 pub use error::{ConfigError, Problem};
@@ -86,6 +88,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// `[mail]`
     pub mail: Mail,
+    /// `[clients]`
+    pub clients: Clients,
     /// `[cors]`
     pub cors: Cors,
     /// `[rate_limit]`
@@ -197,6 +201,7 @@ impl Config {
             accounts: Accounts::read(reader),
             passwords: Passwords::read(reader),
             mail: Mail::read(reader),
+            clients: Clients::read(reader),
             cors: Cors::read(reader),
             rate_limit: RateLimit::read(reader),
             better_auth: BetterAuth::read(reader),

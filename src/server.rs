@@ -171,6 +171,7 @@ async fn serve(
     on_ready: impl FnOnce(),
 ) -> Result<(), ServerError> {
     health::describe_metrics();
+    let outbound = settings::to_clients(config)?;
     let address = listeners.main.local_addr().map_err(ServerError::Run)?;
     let mut stop = StopSignals::listen().map_err(ServerError::Run)?;
     let render: RenderMetrics = {
@@ -208,6 +209,7 @@ async fn serve(
         &JobSettings {
             poll_interval: config.keys.poll_interval,
             clock_skew: settings::delta(config.keys.clock_skew),
+            outbound,
         },
     );
     let tidying = tokio::spawn(async move {

@@ -11,11 +11,14 @@ use super::registry::RegistryError;
 use super::status_lists;
 use crate::domain::client::Client;
 use crate::domain::grant::Grant;
-use crate::domain::ids::TokenId;
+use crate::domain::ids::{SessionId, TokenId, UserId};
+use crate::domain::logout_delivery;
 use crate::domain::secret::Secret;
 use crate::domain::status_list::StatusIndex;
 use crate::domain::user::{self, ClaimsPlace};
-use crate::jose::claims::{AccessTokenClaims, Audience, IdTokenClaims, UserClaims, at_hash};
+use crate::jose::claims::{
+    AccessTokenClaims, Audience, IdTokenClaims, LogoutEvents, LogoutTokenClaims, UserClaims, at_hash,
+};
 use crate::jose::{SignError, TokenType};
 use crate::oauth::error_code::ErrorCode;
 use crate::oauth::scope::ScopeSet;
@@ -196,6 +199,37 @@ pub async fn for_client(
         id_token: None,
         refresh_token: None,
     })
+}
+
+/// How long a logout token is good: it is used at once, by the client that it is sent to (Back-Channel Logout §4).
+const LOGOUT_TOKEN_TTL: TimeDelta = TimeDelta::minutes(2);
+
+/// What tells `client` that `session` of `user` has ended (OpenID Connect Back-Channel Logout 1.0 §2.4), signed as its
+/// ID tokens are (§2.6). It never lives longer than other tokens, on whose life the keys' schedule counts.
+///
+/// # Errors
+/// When nothing can be signed.
+pub async fn logout_token(
+    provider: &Provider,
+    client: &Client,
+    session: SessionId,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<Secret, IssueError> {
+    let ttl = LOGOUT_TOKEN_TTL.min(provider.settings.keys.lifetimes.signed);
+    let claims = LogoutTokenClaims {
+        iss: &provider.settings.issuer,
+        aud: client.id.as_str(),
+        iat: now.timestamp(),
+        exp: (now + ttl).timestamp(),
+        jti: logout_delivery::token_id(session, &client.id),
+        events: LogoutEvents::default(),
+        sub: user,
+        sid: session,
+    };
+    let algorithm = client.metadata.id_token_signed_response_alg;
+    let token = sign(provider, algorithm, TokenType::LogoutToken, &claims, now).await?;
+    Ok(Secret::new(token))
 }
 
 /// The claims that every access token has. Userinfo asks for the issuer in `aud`.

@@ -1,6 +1,7 @@
 //! What the protocols say. Knows no HTTP, no SQL and no cryptographic library; owns transactions.
 
 pub mod authorize;
+pub mod backchannel_logout;
 pub mod client_auth;
 pub mod clients;
 pub mod consent;

@@ -87,6 +87,15 @@ impl Registry {
         Ok(self.snapshot.load().clients.get(id).cloned())
     }
 
+    /// The clients that are told of logouts. What an old snapshot says is good enough to ask the queue for them.
+    pub fn clients_told_of_logouts(&self) -> Vec<ClientId> {
+        let snapshot = self.snapshot.load();
+        let told = snapshot.clients.values().filter(|client| {
+            client.disabled_at.is_none() && client.metadata.backchannel_logout_uri.is_some()
+        });
+        told.map(|client| client.id.clone()).collect()
+    }
+
     /// The resource of this identifier.
     ///
     /// # Errors

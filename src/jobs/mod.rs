@@ -1,6 +1,7 @@
 //! Loops that poll, and stop on a token. Each node runs all of them; what two nodes do at once is done twice at
 //! worst, never wrongly.
 
+pub mod deliver_logouts;
 mod reload;
 mod rotate_keys;
 mod status_lists;
@@ -13,7 +14,9 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::flows::backchannel_logout;
 use crate::flows::provider::Provider;
+use crate::outbound;
 
 /// How often a node looks within `keys.poll_interval`. The schedule of the keys grants a node that time to see a
 /// change: the answer must have come by then, and one that is slow is no reason to stop.
@@ -29,6 +32,8 @@ pub struct JobSettings {
     pub poll_interval: Duration,
     /// `keys.clock_skew`: what has expired is kept this much longer, for nodes whose clock is behind.
     pub clock_skew: TimeDelta,
+    /// What reaches the clients that are told of logouts.
+    pub outbound: outbound::Client,
 }
 
 /// The running jobs.
@@ -46,6 +51,7 @@ impl Jobs {
             stop: CancellationToken::new(),
         };
         sweep_expired::describe_metrics();
+        backchannel_logout::describe_metrics();
         jobs.tracker.spawn(reload::run(
             Arc::clone(provider),
             settings.poll_interval / LOOKS,
@@ -63,6 +69,11 @@ impl Jobs {
         ));
         jobs.tracker
             .spawn(status_lists::run(Arc::clone(provider), jobs.stop.clone()));
+        jobs.tracker.spawn(deliver_logouts::run(
+            Arc::clone(provider),
+            settings.outbound.clone(),
+            jobs.stop.clone(),
+        ));
         jobs.tracker.close();
         jobs
     }

@@ -1,12 +1,12 @@
-//! What our tokens say: access tokens (RFC 9068 §2.2) and ID tokens (OpenID Connect Core §2). Times are whole
-//! seconds since 1970 (RFC 7519 §2, NumericDate).
+//! What our tokens say: access tokens (RFC 9068 §2.2), ID tokens (OpenID Connect Core §2) and logout tokens
+//! (Back-Channel Logout §2.4). Times are whole seconds since 1970 (RFC 7519 §2, NumericDate).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256, Sha512};
 
-use crate::domain::ids::{ClientId, FamilyId, SessionId, TokenId};
+use crate::domain::ids::{ClientId, FamilyId, SessionId, TokenId, UserId};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// Whom a token is for: on the wire a text when it is one, an array when they are several (RFC 7519 §4.1.3).
@@ -115,6 +115,39 @@ pub struct StatusReference {
     /// The list's address.
     pub uri: String,
 }
+
+/// The claims of a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4). Never a `nonce`: an older client must
+/// not take it for an ID token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogoutTokenClaims<'a> {
+    /// The issuer.
+    pub iss: &'a str,
+    /// The client that is told.
+    pub aud: &'a str,
+    /// When it was made.
+    pub iat: i64,
+    /// From when it is refused.
+    pub exp: i64,
+    /// The same for whatever tells this client of this logout once more.
+    pub jti: uuid::Uuid,
+    /// That it is a logout.
+    pub events: LogoutEvents,
+    /// Whose session it was.
+    pub sub: UserId,
+    /// Which session ended, as its ID tokens name it.
+    pub sid: SessionId,
+}
+
+/// The `events` of a logout token: the one name, with an empty object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LogoutEvents {
+    #[serde(rename = "http://schemas.openid.net/event/backchannel-logout")]
+    backchannel_logout: Empty,
+}
+
+/// `{}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+struct Empty {}
 
 /// The claims of a status list (draft-ietf-oauth-status-list §5.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -258,6 +291,28 @@ mod tests {
         for wrong in ["[]", "null", "1", "[1]", "{}"] {
             assert!(serde_json::from_str::<Audience>(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_logout_token_says_what_the_standard_says_and_no_more() {
+        let id = uuid::Uuid::from_u128(1);
+        let claims = LogoutTokenClaims {
+            iss: "https://id.example",
+            aud: "app",
+            iat: 1,
+            exp: 121,
+            jti: id,
+            events: LogoutEvents::default(),
+            sub: UserId::from(id),
+            sid: SessionId::from(id),
+        };
+        assert_eq!(
+            json!(claims),
+            json!({
+                "iss": "https://id.example", "aud": "app", "iat": 1, "exp": 121, "jti": id, "sub": id, "sid": id,
+                "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+            })
+        );
     }
 
     #[test]

@@ -20,10 +20,17 @@ pub enum TokenType {
     IdToken,
     /// A status list (draft-ietf-oauth-status-list §5.1).
     StatusList,
+    /// A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
+    LogoutToken,
 }
 
 impl TokenType {
-    const ALL: [Self; 3] = [Self::AccessToken, Self::IdToken, Self::StatusList];
+    const ALL: [Self; 4] = [
+        Self::AccessToken,
+        Self::IdToken,
+        Self::StatusList,
+        Self::LogoutToken,
+    ];
 
     /// The `typ` of the header.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +38,7 @@ impl TokenType {
             Self::AccessToken => "at+jwt",
             Self::IdToken => "JWT",
             Self::StatusList => "statuslist+jwt",
+            Self::LogoutToken => "logout+jwt",
         }
     }
 }

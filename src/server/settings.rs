@@ -24,6 +24,7 @@ use crate::http::pages::view::Branding;
 use crate::jose::pkcs11::{Pkcs11Settings, Pkcs11Token};
 use crate::jose::read_master_keys;
 use crate::jose::wrap::MasterKey;
+use crate::outbound::{self, Policy};
 use crate::password::{HashParams, Hasher, HasherSettings, StartError};
 use crate::random::{Random, SystemRandom};
 use crate::storage::Db;
@@ -123,6 +124,20 @@ pub fn provider_settings(config: &Config) -> Settings {
         min_strength: config.passwords.min_strength,
         rate_limits: config.rate_limit.enabled,
     }
+}
+
+/// What reaches the addresses that clients registered. An `http` issuer is on loopback, and so are its clients.
+///
+/// # Errors
+/// When the TLS library cannot be set up.
+pub(super) fn to_clients(config: &Config) -> Result<outbound::Client, ServerError> {
+    let development = config.issuer.starts_with("http:");
+    let policy = if development || config.clients.allow_private_addresses {
+        Policy::OPERATORS
+    } else {
+        Policy::STRANGERS
+    };
+    Ok(outbound::Client::new(policy)?)
 }
 
 pub(super) fn delta(duration: Duration) -> TimeDelta {

@@ -7,6 +7,7 @@ mod access_tokens;
 mod algorithms;
 mod authorization_codes;
 mod authorize;
+mod backchannel_logout;
 mod bad_input;
 mod browser;
 mod client_auth;

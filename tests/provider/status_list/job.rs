@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use serde_json::json;
 use signet::jobs::{JobSettings, Jobs};
+use signet::outbound::{Client, Policy};
 
 use super::{is_invalid, own_token};
 use crate::support::tokens::Walk;
@@ -28,6 +29,7 @@ async fn what_ends_is_listed_within_seconds_and_what_is_unused_is_given_back_at_
     let settings = JobSettings {
         poll_interval: Duration::from_secs(1),
         clock_skew: TimeDelta::seconds(60),
+        outbound: Client::new(Policy::STRANGERS).expect("a client"),
     };
     let jobs = Jobs::start(&Arc::clone(&walk.app.provider), &settings);
     let web = walk.confidential("web", json!({})).await;

@@ -126,18 +126,22 @@ pub fn provider_settings(config: &Config) -> Settings {
     }
 }
 
-/// What reaches the addresses that clients registered. An `http` issuer is on loopback, and so are its clients.
+/// What reaches the addresses that clients registered.
 ///
 /// # Errors
 /// When the TLS library cannot be set up.
 pub(super) fn to_clients(config: &Config) -> Result<outbound::Client, ServerError> {
+    Ok(outbound::Client::new(policy_to_clients(config))?)
+}
+
+/// An `http` issuer is on loopback, and so may its clients be.
+fn policy_to_clients(config: &Config) -> Policy {
     let development = config.issuer.starts_with("http:");
-    let policy = if development || config.clients.allow_private_addresses {
+    if development || config.clients.allow_private_addresses {
         Policy::OPERATORS
     } else {
         Policy::STRANGERS
-    };
-    Ok(outbound::Client::new(policy)?)
+    }
 }
 
 pub(super) fn delta(duration: Duration) -> TimeDelta {
@@ -233,4 +237,25 @@ fn read_logo(path: &Path) -> Result<Logo, ServerError> {
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     Logo::recognise(Bytes::from(bytes)).ok_or_else(|| wrong("is no picture that browsers show".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_reached_at_private_addresses_only_where_that_is_allowed() {
+        let policy = |issuer: &str, allowed: &str| {
+            let variables = [
+                ("SIGNET_ISSUER", issuer),
+                ("SIGNET_CLIENTS__ALLOW_PRIVATE_ADDRESSES", allowed),
+            ];
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let loaded = Config::load(None, variables).expect("a configuration");
+            policy_to_clients(&loaded.config)
+        };
+        assert_eq!(policy("https://id.example", "false"), Policy::STRANGERS);
+        assert_eq!(policy("https://id.example", "true"), Policy::OPERATORS);
+        assert_eq!(policy("http://localhost:8080", "false"), Policy::OPERATORS);
+    }
 }

@@ -39,6 +39,8 @@ async fn a_client_is_made_shown_changed_given_a_secret_and_deleted() {
         "https://shop.example/callback"
       ],
       "post_logout_redirect_uris": [],
+      "backchannel_logout_uri": null,
+      "backchannel_logout_session_required": false,
       "scope": "openid profile email address phone offline_access",
       "resources": null,
       "first_party": false,
@@ -149,6 +151,40 @@ async fn metadata_comes_as_one_object_or_as_an_array_and_goes_as_it_came() {
     assert_eq!(made[0]["client_secret_expires_at"], Value::Null);
     assert_eq!(made[1]["response_types"], json!([]));
     assert!(made[1]["client_secret"].is_string());
+}
+
+#[tokio::test]
+async fn a_client_that_is_told_of_logouts() {
+    let bench = Bench::new().await;
+    let uri = "https://shop.example/backchannel_logout";
+    let option = ["--backchannel-logout-uri", uri];
+    let made = bench.json(&[&CREATE[..], &option].concat()).json();
+    assert_eq!(made["backchannel_logout_uri"], uri);
+    assert_eq!(made["backchannel_logout_session_required"], false);
+    let id = made["client_id"].as_str().expect("a client_id");
+    let update = |uri: &str| bench.json(&["clients", "update", id, "--backchannel-logout-uri", uri]);
+    assert_eq!(update("").json()["backchannel_logout_uri"], Value::Null);
+    assert_eq!(update(uri).json()["backchannel_logout_uri"], uri);
+    for wrong in [
+        "http://shop.example/logout",
+        "https://shop.example/#",
+        "app.example:/x",
+    ] {
+        let failure = update(wrong).failure(1);
+        assert_eq!(failure["error"], "invalid_client_metadata", "{wrong}");
+    }
+
+    let moved = json!({"client_id": "moved", "redirect_uris": ["https://moved.example/cb"],
+        "backchannel_logout_uri": uri, "backchannel_logout_session_required": true});
+    let file = bench.write("client.json", &moved.to_string());
+    let run = bench.json(&["clients", "create", "--metadata", file.to_str().expect("a path")]);
+    let made = run.json();
+    assert_eq!(run.stderr, "");
+    assert_eq!(made["backchannel_logout_uri"], uri);
+    assert_eq!(made["backchannel_logout_session_required"], true);
+    let shown = bench.json(&["clients", "show", "moved"]).json();
+    assert_eq!(shown["backchannel_logout_uri"], uri);
+    assert_eq!(shown["backchannel_logout_session_required"], true);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ pub mod grant;
 pub mod ids;
 pub mod key_schedule;
 pub mod key_state;
+pub mod logout_delivery;
 pub mod mac;
 pub mod password;
 pub mod refresh_token;

@@ -8,12 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::pause;
+use crate::domain::logout_delivery;
 use crate::domain::status_list::{LEEWAY, LONGEST_TOKEN, shown_for};
 use crate::flows::provider::{Provider, Settings};
 use crate::random::Random;
 use crate::storage::{
     Db, StorageError, access_tokens, authorization_codes, authorization_requests, client_assertion_jtis,
-    events, logins, nodes, sessions, status_blocks, status_lists, token_families,
+    events, logins, logout_deliveries, nodes, sessions, status_blocks, status_lists, token_families,
 };
 
 /// How often a table is looked at, on average.
@@ -27,6 +28,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Counted windows end long before that.
 const LOGIN_ATTEMPTS_KEPT: TimeDelta = TimeDelta::days(1);
+/// Whoever is at the last attempt gives up by itself.
+const LOGOUTS_KEPT: TimeDelta = TimeDelta::hours(1);
 /// How long an operator can look at what happened.
 const EVENTS_KEPT: TimeDelta = TimeDelta::days(90);
 
@@ -45,11 +48,12 @@ enum Kind {
     Nodes,
     StatusTombstones,
     StatusRuns,
+    LogoutDeliveries,
 }
 
 impl Kind {
     /// Families before sessions: a session stays as long as a family reads it.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::AuthorizationRequests,
         Self::AuthorizationCodes,
         Self::TokenFamilies,
@@ -62,6 +66,7 @@ impl Kind {
         Self::Nodes,
         Self::StatusTombstones,
         Self::StatusRuns,
+        Self::LogoutDeliveries,
     ];
 
     const fn table(self) -> &'static str {
@@ -78,6 +83,7 @@ impl Kind {
             Self::Nodes => "nodes",
             Self::StatusTombstones => "status_tombstones",
             Self::StatusRuns => "status_runs",
+            Self::LogoutDeliveries => "logout_deliveries",
         }
     }
 
@@ -94,6 +100,7 @@ impl Kind {
             Self::Sessions => settings.refresh.ttl + token_life + LEEWAY + clock_skew,
             Self::LoginAttempts => LOGIN_ATTEMPTS_KEPT,
             Self::Events => EVENTS_KEPT,
+            Self::LogoutDeliveries => logout_delivery::PATIENCE + LOGOUTS_KEPT,
             Self::Nodes => settings.keys.policy.longest_partition() + clock_skew,
             _ => clock_skew,
         }
@@ -115,6 +122,7 @@ impl Kind {
             Self::Nodes => nodes::delete_unseen(db, before).await,
             Self::StatusTombstones => status_lists::delete_expired(db, before, BATCH).await,
             Self::StatusRuns => status_blocks::delete_expired_runs(db, before, BATCH).await,
+            Self::LogoutDeliveries => logout_deliveries::delete_expired(db, before, BATCH).await,
         }
     }
 }

@@ -16,6 +16,7 @@ mod grants;
 pub mod keys;
 mod lease;
 pub mod logins;
+pub mod logout_deliveries;
 pub mod migrate;
 pub mod nodes;
 pub mod pool;

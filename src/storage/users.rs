@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 
+use super::logout_deliveries::insert_deliveries_sql;
 use super::status_lists::{unused_since, used_since_sql};
 use super::{Db, Execute, StorageError};
 use crate::domain::email::{EmailAddress, EmailKey};
@@ -201,15 +202,20 @@ pub async fn enable(db: &impl Execute, id: UserId) -> Result<Option<User>, Stora
 
 const LOCK: &str = "SELECT FROM users WHERE id = $1 FOR UPDATE";
 
-// Their families go with them, and leave to the status lists what tokens of them may be about. $2 is now.
+// Their families go with them, and leave to the status lists what tokens of them may be about, and to the queue of
+// logouts which clients are to hear of sessions that nobody was told of. $1 is now.
 const DELETE: &str = concat!(
     "WITH families AS (
     INSERT INTO status_tombstones (status_index, ended_at)
-    SELECT g.status_index, LEAST($2, g.expires_at, g.ended_at) FROM token_families g
-    WHERE g.user_id = $1 AND g.status_index IS NOT NULL AND ",
+    SELECT g.status_index, LEAST($1, g.expires_at, g.ended_at) FROM token_families g
+    WHERE g.user_id = $2 AND g.status_index IS NOT NULL AND ",
     used_since_sql!("$3"),
-    ")
-DELETE FROM users WHERE id = $1"
+    "),
+deliveries AS (",
+    insert_deliveries_sql!(),
+    "t.user_id = $2 AND EXISTS (SELECT FROM sessions s WHERE s.id = t.session_id AND s.logout_told_at IS NULL)
+    ON CONFLICT DO NOTHING)
+DELETE FROM users WHERE id = $2"
 );
 
 /// Deletes a user and all that belongs to one. Says whether there was one.
@@ -223,8 +229,8 @@ pub async fn delete(db: &Db, id: UserId, now: DateTime<Utc>) -> Result<bool, Sto
     let tx = db.begin().await?;
     tx.query_opt(LOCK, &[(id.as_uuid(), Type::UUID)]).await?;
     let params = [
-        (id.as_uuid() as _, Type::UUID),
         (&now as _, Type::TIMESTAMPTZ),
+        (id.as_uuid() as _, Type::UUID),
         (&unused_since(now) as _, Type::TIMESTAMPTZ),
     ];
     let deleted = tx.execute(DELETE, &params).await? > 0;

@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 
 use signet::storage::{
     access_tokens, authorization_codes, authorization_requests, client_assertion_jtis, clients, consents,
-    events, keys, logins, nodes, resources, revisions, server_time, sessions, status_blocks, status_lists,
-    token_families, users,
+    events, keys, logins, logout_deliveries, nodes, resources, revisions, server_time, sessions,
+    status_blocks, status_lists, token_families, users,
 };
 
 use crate::support::database;
@@ -19,6 +19,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("events", events::STATEMENTS),
     ("keys", keys::STATEMENTS),
     ("logins", logins::STATEMENTS),
+    ("logout_deliveries", logout_deliveries::STATEMENTS),
     ("nodes", nodes::STATEMENTS),
     ("resources", resources::STATEMENTS),
     ("revisions", revisions::STATEMENTS),

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::keys::confirmation::HEARTBEAT;
 use super::keys::first::ensure_first_keys;
 use super::keys::rotation::Rotation;
 use super::keys::{self, KeySettings, KeysError, LoadedKeys};
@@ -380,9 +381,6 @@ async fn tell_unusable(loaded: &LoadedKeys) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a key that is not loaded was named, and the keys could not be read again")]
 pub struct KeysUnread;
-
-/// How often a node says that it is there when it has nothing new to tell.
-const HEARTBEAT: TimeDelta = TimeDelta::seconds(10);
 
 /// How often an unknown key version may cause a reload: anyone can write a token that names one.
 const UNKNOWN_KEY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);

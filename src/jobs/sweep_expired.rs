@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::pause;
 use crate::domain::logout_delivery;
 use crate::domain::status_list::{LEEWAY, LONGEST_TOKEN, shown_for};
+use crate::flows::keys::confirmation;
 use crate::flows::provider::{Provider, Settings};
 use crate::random::Random;
 use crate::storage::{
@@ -101,7 +102,7 @@ impl Kind {
             Self::LoginAttempts => LOGIN_ATTEMPTS_KEPT,
             Self::Events => EVENTS_KEPT,
             Self::LogoutDeliveries => logout_delivery::PATIENCE + LOGOUTS_KEPT,
-            Self::Nodes => settings.keys.policy.longest_partition() + clock_skew,
+            Self::Nodes => confirmation::serves_after_its_word(&settings.keys.policy),
             _ => clock_skew,
         }
     }

@@ -1,4 +1,5 @@
-// A verifier that is shown one token a line on standard input until it ends, and tells what became of them.
+// A verifier that is shown one token a line on standard input until it ends, and tells what became of them: how many
+// were good, when the last of each key was, and what was said of the others.
 import { createInterface } from "node:readline";
 
 import { program } from "./program.mjs";
@@ -7,17 +8,18 @@ import { program } from "./program.mjs";
 export async function stream(verify) {
   await program(async (step) => {
     step("verify");
-    const kids = new Set();
+    const last = {};
     const failures = [];
     let verified = 0;
     for await (const token of createInterface({ input: process.stdin })) {
       try {
-        kids.add((await verify(token)).kid);
+        const { kid } = await verify(token);
+        last[kid] = new Date().toISOString();
         verified += 1;
       } catch (error) {
         failures.push(`${new Date().toISOString()} ${error.code ?? error.name}: ${error.message}: ${token}`);
       }
     }
-    return { verified, kids: [...kids], failures };
+    return { verified, last, failures };
   });
 }

@@ -1,4 +1,5 @@
-"""A verifier that is shown one token a line on standard input until it ends, and tells what became of them."""
+"""A verifier that is shown one token a line on standard input until it ends, and tells what became of them: how many
+were good, when the last of each key was, and what was said of the others."""
 import datetime
 import sys
 
@@ -10,15 +11,16 @@ def stream(verify) -> None:
 
     def main(step) -> dict:
         step("verify")
-        kids, failures, verified = set(), [], 0
+        last, failures, verified = {}, [], 0
         for line in sys.stdin:
             token = line.strip()
             try:
-                kids.add(verify(token)["kid"])
+                kid = verify(token)["kid"]
+                last[kid] = datetime.datetime.now(datetime.UTC).isoformat()
                 verified += 1
-            except Exception as error:  # noqa: BLE001, whatever it is: a good token was refused
+            except Exception as error:  # noqa: BLE001, whatever it is: the token was refused
                 now = datetime.datetime.now(datetime.UTC).isoformat()
                 failures.append(f"{now} {type(error).__name__}: {error}: {token}")
-        return {"verified": verified, "kids": sorted(kids), "failures": failures}
+        return {"verified": verified, "last": last, "failures": failures}
 
     program(main)

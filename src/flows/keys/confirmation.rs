@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::key_schedule::KeyPolicy;
 use crate::storage::nodes::{self, Node};
 use crate::storage::{Db, StorageError};
+
+/// How often a node says that it is there when it has nothing new to tell.
+pub const HEARTBEAT: TimeDelta = TimeDelta::seconds(10);
+
+/// How long after its last word a node may still serve the keys that it had: it may have read them again since, until
+/// just before the next word was due.
+pub fn serves_after_its_word(policy: &KeyPolicy) -> TimeDelta {
+    HEARTBEAT + policy.longest_partition() + policy.clock_skew
+}
 
 /// How often it is looked whether all nodes have confirmed.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -45,7 +54,7 @@ pub async fn wait(
     now: DateTime<Utc>,
     patience: Duration,
 ) -> Result<Confirmations, StorageError> {
-    let serves_since = now - policy.longest_partition() - policy.clock_skew;
+    let serves_since = now - serves_after_its_word(policy);
     let deadline = tokio::time::Instant::now() + patience;
     loop {
         let nodes = nodes::list(db).await?;

@@ -1,8 +1,9 @@
 //! Verifiers of others, each shown every token of one API.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::process::Stdio;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
@@ -20,7 +21,8 @@ pub struct Verifier {
 #[derive(Debug)]
 pub struct Verdict {
     pub verified: u64,
-    pub kids: BTreeSet<String>,
+    /// When the last good token of each key was verified.
+    pub last: BTreeMap<String, DateTime<Utc>>,
     pub failures: Vec<String>,
 }
 
@@ -61,14 +63,12 @@ impl Verifier {
         let said = String::from_utf8_lossy(&output.stdout);
         let said: Value = serde_json::from_str(said.trim())
             .unwrap_or_else(|error| panic!("{} says no JSON ({error}): {said}", self.name));
-        let texts = |member: &str| {
-            let texts = said[member].as_array().unwrap_or_else(|| panic!("{said}"));
-            texts.iter().map(|text| text.as_str().expect("a text").to_owned())
-        };
+        let failures = said["failures"].as_array().unwrap_or_else(|| panic!("{said}"));
+        let text = |text: &Value| text.as_str().expect("a text").to_owned();
         Verdict {
             verified: said["verified"].as_u64().expect("a number"),
-            kids: texts("kids").collect(),
-            failures: texts("failures").collect(),
+            last: serde_json::from_value(said["last"].clone()).expect("times by kid"),
+            failures: failures.iter().map(text).collect(),
         }
     }
 }

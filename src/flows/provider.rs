@@ -265,7 +265,7 @@ impl Provider {
         let (asked, now) = (Instant::now(), self.now());
         let revisions = storage::revisions::find(&self.db).await?;
         let before = self.keys.load_full();
-        if before.revision != revisions.keys || self.finds_master_key(&before).await {
+        if !before.is_current(revisions.keys, now) || self.finds_master_key(&before).await {
             let (masters, pkcs11) = (self.masters(), self.pkcs11.as_ref());
             let loaded = keys::load(
                 &self.db,

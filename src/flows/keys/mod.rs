@@ -105,9 +105,16 @@ pub struct LoadedKeys {
     pub locked: bool,
     /// The times of all of them.
     pub sets: Vec<(SetName, KeySet)>,
+    /// When another MAC key makes new codes: those were chosen when the keys were loaded.
+    mac_changes_at: Option<DateTime<Utc>>,
 }
 
 impl LoadedKeys {
+    /// Whether this is all that is to be known at `now`, when the rows have this revision.
+    pub fn is_current(&self, revision: i64, now: DateTime<Utc>) -> bool {
+        self.revision == revision && self.mac_changes_at.is_none_or(|time| now < time)
+    }
+
     /// Whether the schedule asks for a change.
     pub fn is_due(&self, policy: &KeyPolicy, now: DateTime<Utc>) -> bool {
         self.sets.iter().any(|(_, set)| set.is_due(policy, now))
@@ -150,6 +157,11 @@ pub async fn load(
     {
         return Err(KeysError::NoneSigns(algorithm.as_str()));
     }
+    let to_come = mac.iter().filter(|key| key.verifies(now));
+    let to_come = to_come
+        .filter_map(|key| key.signing_at)
+        .filter(|time| *time > now);
+    let mac_changes_at = to_come.min();
     let before = before.map(|before| &before.mac);
     let mac_keys = |purpose| open_mac_keys(&mac, purpose, masters, before, policy, now);
     let opened = MacKeySet {
@@ -166,6 +178,7 @@ pub async fn load(
         ring,
         mac: opened,
         sets,
+        mac_changes_at,
     })
 }
 

@@ -29,6 +29,7 @@ mod hsm;
 mod introspection;
 mod jobs;
 mod jwks;
+mod key_rotation;
 mod keys;
 mod lockout;
 mod login;

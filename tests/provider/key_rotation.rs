@@ -34,7 +34,11 @@ async fn rows(app: &TestApp) -> Vec<StoredSigningKey> {
 }
 
 async fn advance(app: &TestApp) {
-    app.provider.rotation().advance().await.expect("it advances");
+    app.provider
+        .rotation(&app.provider.masters())
+        .advance()
+        .await
+        .expect("it advances");
     app.provider.reload().await.expect("read");
 }
 
@@ -68,7 +72,8 @@ async fn of_changes_at_once_each_finds_the_keys_in_order() {
     app.advance(GATE);
     let lost = signs(&app.provider, SigningAlgorithm::EdDsa).expect("a key signs");
     let which = Which::Named(vec![lost.clone()]);
-    let nodes = [&app, &second, &third].map(|app| app.provider.rotation());
+    let masters = app.provider.masters();
+    let nodes = [&app, &second, &third].map(|app| app.provider.rotation(&masters));
     let (a, b, c, d, e, f) = tokio::join!(
         nodes[0].advance(),
         nodes[1].advance(),
@@ -113,7 +118,11 @@ async fn now_is_refused_before_the_gate_and_changes_nothing() {
     let before = rows(&app).await;
     let published_at = before[0].published_at;
     app.advance(GATE - TimeDelta::milliseconds(1));
-    let refused = app.provider.rotation().rotate(None, Demand::Now).await;
+    let refused = app
+        .provider
+        .rotation(&app.provider.masters())
+        .rotate(None, Demand::Now)
+        .await;
     let Err(RotationError::BeforeGate { earliest, .. }) = refused else {
         panic!("{refused:?}")
     };
@@ -122,7 +131,7 @@ async fn now_is_refused_before_the_gate_and_changes_nothing() {
     app.advance(TimeDelta::milliseconds(1));
     let rotated = app
         .provider
-        .rotation()
+        .rotation(&app.provider.masters())
         .rotate(None, Demand::Now)
         .await
         .expect("it may");
@@ -142,9 +151,10 @@ async fn an_algorithm_that_is_enabled_later_signs_past_its_gate() {
     advance(&app).await;
     let mut settings: KeySettings = app.provider.settings.keys;
     settings.algorithms.insert(SigningAlgorithm::Es256);
+    let masters = app.provider.masters();
     let rotation = Rotation {
         settings: &settings,
-        ..app.provider.rotation()
+        ..app.provider.rotation(&masters)
     };
     rotation.advance().await.expect("it advances");
     app.provider.reload().await.expect("read");
@@ -198,7 +208,7 @@ async fn a_retired_key_still_proves_a_hint_and_a_compromised_one_proves_nothing(
     walk.app.advance(GATE);
     walk.app
         .provider
-        .rotation()
+        .rotation(&walk.app.provider.masters())
         .rotate(None, Demand::Now)
         .await
         .expect("it may");
@@ -211,13 +221,18 @@ async fn a_retired_key_still_proves_a_hint_and_a_compromised_one_proves_nothing(
     let compromised = Which::Named(vec![kid.clone()]);
     walk.app
         .provider
-        .rotation()
+        .rotation(&walk.app.provider.masters())
         .compromise(&compromised)
         .await
         .expect("it was not");
     walk.app.provider.reload().await.expect("read");
     assert_eq!(hint(&walk, id_token).await, StatusCode::BAD_REQUEST);
-    let again = walk.app.provider.rotation().compromise(&compromised).await;
+    let again = walk
+        .app
+        .provider
+        .rotation(&walk.app.provider.masters())
+        .compromise(&compromised)
+        .await;
     assert!(matches!(again, Err(RotationError::Compromised(of)) if of == kid));
 }
 
@@ -228,12 +243,12 @@ async fn a_key_that_will_sign_no_more_leaves_no_private_part() {
     app.advance(GATE);
     let signing = signs(&app.provider, SigningAlgorithm::Rs256).expect("a key signs");
     app.provider
-        .rotation()
+        .rotation(&app.provider.masters())
         .rotate(Some(SigningAlgorithm::EdDsa), Demand::Now)
         .await
         .expect("it may");
     app.provider
-        .rotation()
+        .rotation(&app.provider.masters())
         .compromise(&Which::Named(vec![signing]))
         .await
         .expect("it was not");

@@ -75,6 +75,7 @@ async fn the_document_says_exactly_this() {
         "request_uri_parameter_supported": false,
         "require_request_uri_registration": false,
         "authorization_response_iss_parameter_supported": true,
+        "backchannel_logout_supported": true, "backchannel_logout_session_supported": true,
     });
     let names = |document: &Value| {
         let members = document.as_object().expect("an object");

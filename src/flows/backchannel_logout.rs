@@ -24,7 +24,8 @@ use crate::storage::{Db, StorageError};
 
 /// How many attempts at one client may be under way on a node.
 pub const AT_ONCE: usize = 4;
-/// How long a claim holds: an attempt is over long before.
+/// How long a claim holds: an attempt is over long before. It holds for as long again as clocks may differ, or a node
+/// whose clock is ahead would tell what another one is telling.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
 /// How many sessions or users one statement looks at.
 const BATCH: i64 = 500;
@@ -100,7 +101,8 @@ pub async fn claim(
     if clients.is_empty() {
         return Ok(Vec::new());
     }
-    logout_deliveries::claim(&provider.db, &clients, now, now + LEASE).await
+    let leased_until = now + LEASE + provider.settings.keys.policy.clock_skew;
+    logout_deliveries::claim(&provider.db, &clients, now, leased_until).await
 }
 
 /// Tells the client, and writes down what came of it.

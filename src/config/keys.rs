@@ -74,6 +74,20 @@ impl Keys {
         reader.lasts("keys.max_partition", keys.max_partition, "1s", "1year");
         keys
     }
+
+    /// What the operator should know of a short `min_announce`: a key that a node has not seen may sign that soon, so
+    /// the node must not serve for longer without the database, caches included.
+    pub(super) fn cut_partition(&self) -> Option<String> {
+        let cached = self.jwks_max_age * 2 + self.clock_skew;
+        let left = self.min_announce.saturating_sub(cached).max(self.poll_interval);
+        (left < self.max_partition).then(|| {
+            format!(
+                "keys.max_partition is cut to {}, which is what keys.min_announce leaves: a node that cannot read the \
+                 keys for longer stops serving them",
+                humantime::format_duration(left)
+            )
+        })
+    }
 }
 
 /// What is always there is named too, so that the list says all that there is.

@@ -151,6 +151,7 @@ impl Config {
             return Err(ConfigError::Invalid(problems));
         }
         warnings.extend(config.passwords.weakness());
+        warnings.extend(config.keys.cut_partition());
         let idle = given
             .iter()
             .filter(|key| NOT_YET.iter().any(|not_yet| key.starts_with(not_yet)));

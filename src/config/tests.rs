@@ -332,14 +332,37 @@ fn weak_password_parameters_are_a_warning() {
 
 #[test]
 fn what_this_version_does_nothing_with_is_a_warning() {
-    let file = "[keys]\nmin_announce = \"1h\"\n[[providers]]\nid = \"corp\"\npreset = \"google\"\nclient_id = \"x\"\n";
+    let file = "[accounts]\nreset_ends_sessions = false\n[[providers]]\nid = \"corp\"\npreset = \"google\"\nclient_id = \"x\"\n";
     let loaded = load("not-yet", file, &[("SIGNET_BETTER_AUTH__LINKS", "direct")]).expect("no error");
     let told: Vec<_> = loaded
         .warnings
         .iter()
         .filter_map(|text| text.split(' ').next())
         .collect();
-    assert_eq!(told, ["better_auth.links", "keys.min_announce", "providers"]);
+    assert_eq!(
+        told,
+        ["accounts.reset_ends_sessions", "better_auth.links", "providers"]
+    );
+}
+
+#[test]
+fn a_short_announcement_that_leaves_no_partition_is_a_warning() {
+    let warnings = |min_announce: &str| {
+        let file = format!("[keys]\nmin_announce = \"{min_announce}\"\n");
+        load("partition", &file, &[]).expect("no error").warnings
+    };
+    assert_eq!(warnings("12h 11m"), [""; 0]);
+    let [told] = &warnings("1h")[..] else {
+        panic!("one warning")
+    };
+    assert!(
+        told.starts_with("keys.max_partition") && told.contains("49m"),
+        "{told}"
+    );
+    let [told] = &warnings("1m")[..] else {
+        panic!("one warning")
+    };
+    assert!(told.contains("1s"), "{told}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Tells clients of logouts: looks for what ended every [`POLL`], and lets nobody who is slow keep others waiting.
+//! Tells clients of logouts: looks for what ended twice a second, and lets nobody who is slow keep others waiting.
 
 use std::collections::HashMap;
 use std::sync::Arc;

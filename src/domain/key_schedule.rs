@@ -209,11 +209,12 @@ impl KeySet {
             let gate = policy.gate(key.published_at);
             key.signing_at.map_or(gate, |planned| planned.min(gate)).max(now)
         };
-        let (at, id) = self
+        // Of those that may at the same time, the one whose turn it is anyway.
+        let turn = |key: &KeyTimes| key.signing_at.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let next = self
             .announced(now)
-            .map(|key| (time(key), key.published_at, &key.id))
-            .min()
-            .map(|(at, _, id)| (at, id.clone()))?;
+            .min_by_key(|key| (time(key), turn(key), key.published_at))?;
+        let (at, id) = (time(next), next.id.clone());
         self.activate(&id, at, now);
         Some(if at == now {
             Rotated::Now(id)

@@ -64,7 +64,7 @@ async fn twenty_rotations_break_no_verifier_that_obeys_caching() {
     let one = Node::start(&folder, Some(&url), Some(&issuer)).await;
     let mut other = Node::start(&folder, Some(&url), Some(&issuer)).await;
     let _balancer = balancer::start(&folder, port, &[one.address(), other.address()]).await;
-    let mut traffic = Traffic::start(&folder, &url, &issuer).await;
+    let mut traffic = Traffic::start(&folder, &url, &issuer, JWKS_MAX_AGE).await;
 
     traffic.until_rotated(ROTATIONS / 3).await;
     other.kill();
@@ -146,7 +146,7 @@ struct Api {
 }
 
 impl Traffic {
-    async fn start(folder: &Folder, url: &str, issuer: &str) -> Self {
+    async fn start(folder: &Folder, url: &str, issuer: &str, jwks_max_age: &str) -> Self {
         let run = |arguments: &[&str], input: &str| command(folder, url, issuer, arguments, input);
         for (audience, algorithm) in [(MODERN, "EdDSA"), (OLD, "RS256")] {
             run(
@@ -169,7 +169,7 @@ impl Traffic {
             "grant_types": ["client_credentials"], "redirect_uris": []});
         let client = run(&["clients", "create", "--metadata", "-"], &metadata.to_string());
         let client = client.as_array().map_or(&client, |clients| &clients[0]);
-        let verifier = |file, audience| Verifier::start(file, issuer, audience, JWKS_MAX_AGE);
+        let verifier = |file, audience| Verifier::start(file, issuer, audience, jwks_max_age);
         let api = |audience, verifiers| Api {
             audience,
             verifiers,

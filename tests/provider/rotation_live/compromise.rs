@@ -70,7 +70,7 @@ async fn what_a_thief_signs_is_believed_no_longer_than_the_operator_is_told() {
     let one = Node::start(&folder, Some(&url), Some(&issuer)).await;
     let other = Node::start(&folder, Some(&url), Some(&issuer)).await;
     let _balancer = balancer::start(&folder, port, &[one.address(), other.address()]).await;
-    let mut traffic = Traffic::start(&folder, &url, &issuer).await;
+    let mut traffic = Traffic::start(&folder, &url, &issuer, "1").await;
     traffic.run_for(Duration::from_secs(5)).await;
 
     let mut stolen = Vec::new();

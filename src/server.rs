@@ -171,7 +171,7 @@ async fn serve(
     on_ready: impl FnOnce(),
 ) -> Result<(), ServerError> {
     health::describe_metrics();
-    let outbound = settings::to_clients(config)?;
+    let outbound = settings::to_clients(config);
     let address = listeners.main.local_addr().map_err(ServerError::Run)?;
     let mut stop = StopSignals::listen().map_err(ServerError::Run)?;
     let render: RenderMetrics = {

@@ -305,9 +305,7 @@ impl From<ServerError> for CommandError {
                     told.hint("`listen` must be an address of this machine")
                 }
             }
-            ServerError::Run(_) | ServerError::Pkcs11(_) | ServerError::Outbound(_) => {
-                Self::caused("internal", &error)
-            }
+            ServerError::Run(_) | ServerError::Pkcs11(_) => Self::caused("internal", &error),
         }
     }
 }

@@ -159,7 +159,7 @@ async fn attack(
     let (material, keys) =
         preparation::material(place, parties, parts, issuers, stranger, lure.url(), now).await?;
 
-    let http = Client::new(POLICY).map_err(|error| CommandError::caused("internal", &error))?;
+    let http = Client::new(POLICY);
     let nodes = metrics_of(&place.config, &arguments.metrics);
     let jwks_uri = provider.settings.url("/.well-known/jwks.json");
     let trial = Trial {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::Resolve;
+use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 pub use addresses::Reach;
@@ -66,46 +67,70 @@ impl Policy {
 }
 
 /// A guarded client. Made once and shared: it keeps connections open.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    /// Made by the first request: the system's authorities take megabytes, which most servers never need.
+    http: Arc<OnceCell<reqwest::Client>>,
     policy: Policy,
+    names: Arc<dyn Resolve>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+fn build(policy: Policy, names: Arc<dyn Resolve>) -> Result<reqwest::Client, OutboundError> {
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .no_proxy()
+        .referer(false)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(policy.connect_timeout)
+        .timeout(policy.timeout)
+        .dns_resolver(Arc::new(Guarded {
+            reach: policy.reach,
+            names,
+        }))
+        .build()
+        .map_err(OutboundError::SetUp)
 }
 
 impl Client {
     /// A client that obeys `policy`.
-    ///
-    /// # Errors
-    /// When the TLS library cannot be set up.
-    pub fn new(policy: Policy) -> Result<Self, OutboundError> {
+    pub fn new(policy: Policy) -> Self {
         Self::with_names(policy, Arc::new(SystemResolver))
     }
 
-    fn with_names(policy: Policy, names: Arc<dyn Resolve>) -> Result<Self, OutboundError> {
-        let http = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .no_proxy()
-            .referer(false)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(policy.connect_timeout)
-            .timeout(policy.timeout)
-            .dns_resolver(Arc::new(Guarded {
-                reach: policy.reach,
-                names,
-            }))
-            .build()
-            .map_err(OutboundError::SetUp)?;
-        Ok(Self { http, policy })
+    fn with_names(policy: Policy, names: Arc<dyn Resolve>) -> Self {
+        Self {
+            http: Arc::default(),
+            policy,
+            names,
+        }
+    }
+
+    async fn http(&self) -> Result<&reqwest::Client, OutboundError> {
+        let (policy, names) = (self.policy, Arc::clone(&self.names));
+        let make = || async {
+            let made = tokio::task::spawn_blocking(move || build(policy, names)).await;
+            made.expect("setting up TLS neither panics nor is aborted")
+        };
+        self.http.get_or_try_init(make).await
     }
 
     /// Sends a request and reads the whole answer, whatever its status: a redirect is an answer like others.
     ///
     /// # Errors
-    /// When the URL is none that the policy allows, nobody answers in time, or the answer is too long.
+    /// When the URL is none that the policy allows, nobody answers in time, the answer is too long, or the TLS library
+    /// cannot be set up.
     pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, OutboundError> {
         self.check(&request.uri().to_string())?;
         let request = reqwest::Request::try_from(request).map_err(|_| OutboundError::Url)?;
-        let mut answer = self.http.execute(request).await.map_err(of_transport)?;
+        let mut answer = self.http().await?.execute(request).await.map_err(of_transport)?;
         let limit = self.policy.max_body;
         let told = answer.content_length().unwrap_or(0);
         if usize::try_from(told).map_or(true, |told| told > limit) {

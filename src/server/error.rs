@@ -8,7 +8,6 @@ use crate::flows::keys::KeysError;
 use crate::flows::provider::ReloadError;
 use crate::jose::MasterKeyFileError;
 use crate::jose::wrap::InvalidMasterKey;
-use crate::outbound::OutboundError;
 use crate::password::StartError;
 use crate::storage::DatabaseUrlError;
 use crate::storage::StorageError;
@@ -70,9 +69,6 @@ pub enum ServerError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Nobody outside can be talked to.
-    #[error(transparent)]
-    Outbound(#[from] OutboundError),
     /// The demo cannot be prepared.
     #[error(transparent)]
     Demo(#[from] demo::PrepareError),

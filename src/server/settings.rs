@@ -127,11 +127,8 @@ pub fn provider_settings(config: &Config) -> Settings {
 }
 
 /// What reaches the addresses that clients registered.
-///
-/// # Errors
-/// When the TLS library cannot be set up.
-pub(super) fn to_clients(config: &Config) -> Result<outbound::Client, ServerError> {
-    Ok(outbound::Client::new(policy_to_clients(config))?)
+pub(super) fn to_clients(config: &Config) -> outbound::Client {
+    outbound::Client::new(policy_to_clients(config))
 }
 
 /// An `http` issuer is on loopback, and so may its clients be.

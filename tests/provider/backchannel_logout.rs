@@ -33,7 +33,6 @@ fn outbound() -> Client {
         timeout: Duration::from_millis(700),
         ..Policy::OPERATORS
     })
-    .expect("a client")
 }
 
 fn courier(app: &TestApp) -> Courier {

@@ -193,7 +193,7 @@ async fn a_client_that_never_answers_keeps_nobody_waiting_and_is_asked_little_at
             log_out(&walk.app, session).await;
         }
     }
-    let patient = Client::new(Policy::OPERATORS).expect("a client");
+    let patient = Client::new(Policy::OPERATORS);
     let mut courier = Courier::new(Arc::clone(&walk.app.provider), patient);
     let began = Instant::now();
     while quick.tokens().len() <= AT_ONCE {
@@ -214,7 +214,7 @@ async fn no_private_address_is_reached_unless_it_is_allowed() {
         ..Policy::OPERATORS
     });
     let provider = Arc::clone(&walk.app.provider);
-    round(&mut Courier::new(provider, strangers.expect("a client"))).await;
+    round(&mut Courier::new(provider, strangers)).await;
     assert_eq!(receiver.tokens(), [""; 0]);
     assert_eq!(walk.app.count("logout_deliveries WHERE attempts = 1").await, 1);
     // The operator who then allows it loses nothing.

@@ -68,6 +68,8 @@ uuid_ids! {
     AuthorizationRequestId,
     /// One access token: its `jti` claim.
     TokenId,
+    /// One mail, and the link or code in it.
+    MailId,
 }
 
 /// A client's `client_id`: 1 to 255 printable ASCII characters (RFC 6749 §2.2, appendix A.1).

@@ -131,6 +131,11 @@ impl TokenHash {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// The hash as the database has it; `None` for another length.
+    pub fn from_stored(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().map(Self).ok()
+    }
 }
 
 impl fmt::Debug for TokenHash {

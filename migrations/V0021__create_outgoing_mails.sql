@@ -20,3 +20,4 @@ CREATE TABLE outgoing_mails (
 CREATE INDEX outgoing_mails_due_idx ON outgoing_mails (next_attempt_at) WHERE failed_at IS NULL;
 CREATE INDEX outgoing_mails_failed_at_idx ON outgoing_mails (failed_at) WHERE failed_at IS NOT NULL;
 CREATE INDEX outgoing_mails_email_key_idx ON outgoing_mails (email_key);
+CREATE INDEX outgoing_mails_user_id_idx ON outgoing_mails (user_id);

@@ -24,3 +24,6 @@ CREATE INDEX mailed_links_expires_at_idx ON mailed_links (expires_at);
 -- link opens elsewhere names it, so that nobody confirms a stranger's signup.
 ALTER TABLE users ADD COLUMN signup_browser_hash bytea;
 ALTER TABLE users ADD COLUMN signup_user_agent text;
+
+-- Users may see what is kept of them.
+CREATE INDEX events_subject_id_idx ON events (subject_id);

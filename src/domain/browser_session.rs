@@ -26,6 +26,9 @@ pub const ACR_SINGLE_FACTOR: &str = "1";
 /// The `amr` of a password (RFC 8176 §2).
 pub const AMR_PASSWORD: &str = "pwd";
 
+/// The `amr` of what was mailed and came back: a link or a code, good once (RFC 8176 §2).
+pub const AMR_ONE_TIME: &str = "otp";
+
 const TOKEN_PURPOSE: &str = "signet/st/cookie/v1";
 const BIND_PURPOSE: &str = "signet/bind/v1";
 const LENGTH: usize = 16 + MAC_LENGTH;

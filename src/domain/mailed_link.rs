@@ -171,12 +171,7 @@ impl fmt::Debug for Details {
 pub fn write_link(purpose: Purpose, id: MailId, issuer: &str, keys: &MacKeys) -> Secret {
     let mut bytes = Zeroizing::new([0; LENGTH]);
     bytes[..16].copy_from_slice(id.as_uuid().as_bytes());
-    bytes[16..].copy_from_slice(
-        &keys
-            .current()
-            .1
-            .mac(LINK_PURPOSE, &parts(purpose, &id, issuer)),
-    );
+    bytes[16..].copy_from_slice(&keys.current().1.mac(LINK_PURPOSE, &parts(purpose, &id, issuer)));
     Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(&bytes[..])))
 }
 
@@ -255,19 +250,12 @@ mod tests {
             read(Purpose::ResetPassword, token, "https://other.example", &keys),
             None
         );
-        assert_eq!(
-            read(Purpose::ResetPassword, token, ISSUER, &self::keys(2)),
-            None
-        );
+        assert_eq!(read(Purpose::ResetPassword, token, ISSUER, &self::keys(2)), None);
         for at in 0..token.len() {
             let mut wrong = token.to_owned().into_bytes();
             wrong[at] = if wrong[at] == b'A' { b'B' } else { b'A' };
             let wrong = String::from_utf8(wrong).expect("ASCII");
-            assert_eq!(
-                read(Purpose::ResetPassword, &wrong, ISSUER, &keys),
-                None,
-                "{at}"
-            );
+            assert_eq!(read(Purpose::ResetPassword, &wrong, ISSUER, &keys), None, "{at}");
         }
     }
 

@@ -5,6 +5,7 @@ pub mod authorization;
 pub mod browser_session;
 pub mod client;
 pub mod consent;
+pub mod device_name;
 pub mod eligibility;
 pub mod email;
 pub mod grant;

@@ -75,7 +75,7 @@ pub fn document(provider: &Provider, signing: AlgorithmSet) -> Vec<u8> {
         "sid",
         "azp",
     ];
-    let offered = |prompt: &&str| settings.signup || *prompt != "create";
+    let offered = |prompt: &&str| settings.accounts.signup || *prompt != "create";
     let metadata = Metadata {
         issuer: &settings.issuer,
         authorization_endpoint: settings.url("/oauth2/authorize"),

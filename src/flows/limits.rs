@@ -24,6 +24,10 @@ pub enum Limit {
     DistinctAccounts,
     /// New accounts.
     Signups,
+    /// Mails that somebody asks for.
+    Mails,
+    /// Mailed links and codes that are none.
+    BadLinks,
     /// Authorization requests that are stored for their pages.
     PendingRequests,
 }
@@ -34,6 +38,8 @@ impl Limit {
             Self::WrongPasswords => (10, TimeDelta::minutes(5)),
             Self::DistinctAccounts => (20, TimeDelta::minutes(15)),
             Self::Signups => (20, TimeDelta::hours(1)),
+            Self::Mails => (10, TimeDelta::minutes(15)),
+            Self::BadLinks => (30, TimeDelta::minutes(15)),
             // Far above what an office behind one address does.
             Self::PendingRequests => (1000, TimeDelta::minutes(5)),
         }

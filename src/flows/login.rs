@@ -9,13 +9,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::browser::{Browser, DEVICE_LIFETIME, LoggedIn, new_session};
 use super::limits::{Limit, Source, TooMany};
+use super::mails;
 use super::provider::Provider;
-use super::sessions::Present;
-use crate::domain::browser_session::{ACR_SINGLE_FACTOR, AMR_PASSWORD, BrowserSession};
+use crate::domain::browser_session::{AMR_PASSWORD, BrowserSession};
 use crate::domain::email::EmailKey;
 use crate::domain::ids::SessionId;
 use crate::domain::mac::MAC_LENGTH;
+use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::password::Password;
 use crate::domain::secret::{PlainToken, TokenHash, TokenKind};
 use crate::domain::user::User;
@@ -32,25 +34,6 @@ const ACCOUNT_ATTEMPTS: i32 = 20;
 /// How many failures a browser has in a window, at an account that it logged in to before.
 const DEVICE_FAILURES: i32 = 5;
 
-/// How long a browser is remembered.
-pub const DEVICE_LIFETIME: TimeDelta = TimeDelta::days(180);
-
-/// The longest `User-Agent` that is kept, in bytes.
-const MAX_USER_AGENT: usize = 512;
-
-/// The browser in front of a form.
-#[derive(Debug)]
-pub struct Browser<'a> {
-    /// Where it is.
-    pub address: std::net::IpAddr,
-    /// What it calls itself.
-    pub user_agent: Option<&'a str>,
-    /// The token that tells that it logged in before.
-    pub device: Option<&'a PlainToken>,
-    /// The session that it has.
-    pub present: Option<&'a Present>,
-}
-
 /// What became of a login.
 #[derive(Debug)]
 pub enum LoginOutcome {
@@ -62,15 +45,6 @@ pub enum LoginOutcome {
     Disabled,
     /// The password is right, but the address was never proven.
     Unverified,
-}
-
-/// A session that has just begun or been renewed.
-#[derive(Debug)]
-pub struct LoggedIn {
-    /// The session.
-    pub session: BrowserSession,
-    /// The token that the browser is remembered by, if it had none for this user.
-    pub new_device: Option<PlainToken>,
 }
 
 /// Why a login was not even tried.
@@ -87,7 +61,7 @@ pub enum LoginError {
     Storage(#[from] StorageError),
 }
 
-/// Logs in.
+/// Logs in. `params` say where a mail leads that proves the address first.
 ///
 /// # Errors
 /// When it could not be tried.
@@ -97,12 +71,103 @@ pub async fn log_in(
     email: &str,
     password: &str,
     browser: &Browser<'_>,
+    params: &MailParams,
     now: DateTime<Utc>,
 ) -> Result<LoginOutcome, LoginError> {
+    let checked = check(provider, email, password, browser, now).await?;
+    let (user, outdated) = match (checked.user, checked.verification) {
+        (Some(user), Verification::Right { outdated }) => (user, outdated),
+        _ => {
+            tracing::info!("a login failed");
+            return Ok(LoginOutcome::Wrong);
+        }
+    };
+    checked.taken.give_back_with_account();
+    if user.disabled_at.is_some() {
+        return Ok(LoginOutcome::Disabled);
+    }
+    if provider.settings.accounts.require_verified_email && !user.email_verified {
+        if provider.settings.accounts.verify_on_login {
+            mails::ask_of(
+                provider,
+                &provider.db,
+                MailKind::VerifyEmail,
+                &user,
+                &mails::asked_by(browser, params, now),
+                now,
+            )
+            .await?;
+        }
+        return Ok(LoginOutcome::Unverified);
+    }
+    let new_hash = if outdated {
+        // A hash that could not be renewed now will be at the next login.
+        let hashed = provider.passwords.hash(&checked.password, salt(provider));
+        hashed.await.ok()
+    } else {
+        None
+    };
+    let new_device = match checked.bucket {
+        Bucket::Device(_) => None,
+        Bucket::Account { .. } => Some(PlainToken::generate(TokenKind::Device, &*provider.random)),
+    };
+    // The same user again keeps the session: its `sid` stands in tokens (OpenID Connect Core §3.1.2.1).
+    let same_user = browser.present.filter(|present| present.user.id == user.id);
+    let replaces = browser.present.filter(|present| present.user.id != user.id);
+    let mut session = new_session(provider, &user, browser, AMR_PASSWORD, now);
+    if let Some(present) = same_user {
+        session.id = present.session.id;
+    }
+    let mut login = Login {
+        session: &session,
+        replaces: replaces.map(|present| present.session.id),
+        account: &checked.account,
+        bucket: checked.bucket,
+        new_device: new_device.as_ref().map(PlainToken::hash),
+        device_expires_at: now + DEVICE_LIFETIME,
+        new_hash: new_hash.as_ref(),
+    };
+    let mut begun = logins::complete(&provider.db, &login).await?;
+    let anew = BrowserSession {
+        id: SessionId::generate(&*provider.random),
+        ..session.clone()
+    };
+    if !begun && same_user.is_some() {
+        // The session to renew has ended meanwhile: a new one then.
+        login.session = &anew;
+        begun = logins::complete(&provider.db, &login).await?;
+    }
+    if !begun {
+        return Ok(LoginOutcome::Wrong);
+    }
+    let session = login.session.clone();
+    tracing::info!(user.id = %user.id, "a user logged in");
+    metrics::counter!("signet_logins_total").increment(1);
+    Ok(LoginOutcome::LoggedIn(Box::new(LoggedIn { session, new_device })))
+}
+
+/// A password that was looked at.
+struct Checked<'a> {
+    user: Option<User>,
+    verification: Verification,
+    password: Password,
+    account: [u8; MAC_LENGTH],
+    bucket: Bucket,
+    taken: FromAddress<'a>,
+}
+
+/// Steps 1 to 3: counts the attempt, finds the account, and looks at the password.
+async fn check<'a>(
+    provider: &'a Provider,
+    email: &str,
+    password: &str,
+    browser: &Browser<'_>,
+    now: DateTime<Utc>,
+) -> Result<Checked<'a>, LoginError> {
     let source = Source::from(browser.address);
     let key = EmailKey::of_typed(email);
     let account = account_mac(provider, key.as_ref(), email);
-    let taken = FromAddress::reserve(provider, source, &account, now)?;
+    let taken = FromAddress::reserve(provider, source, account, now)?;
     let attempt = Attempt {
         email: key.as_ref(),
         account: &account,
@@ -133,63 +198,55 @@ pub async fn log_in(
             return Err(busy.into());
         }
     };
-    let (user, outdated) = match (user, verification) {
-        (Some(user), Verification::Right { outdated }) => (user, outdated),
-        _ => {
-            tracing::info!("a login failed");
-            return Ok(LoginOutcome::Wrong);
-        }
-    };
-    taken.give_back_with_account();
-    if user.disabled_at.is_some() {
-        return Ok(LoginOutcome::Disabled);
-    }
-    if provider.settings.require_verified_email && !user.email_verified {
-        return Ok(LoginOutcome::Unverified);
-    }
-    let new_hash = if outdated {
-        // A hash that could not be renewed now will be at the next login.
-        provider.passwords.hash(&password, salt(provider)).await.ok()
-    } else {
-        None
-    };
-    let new_device = match reserved.bucket {
-        Bucket::Device(_) => None,
-        Bucket::Account { .. } => Some(PlainToken::generate(TokenKind::Device, &*provider.random)),
-    };
-    // The same user again keeps the session: its `sid` stands in tokens (OpenID Connect Core §3.1.2.1).
-    let same_user = browser.present.filter(|present| present.user.id == user.id);
-    let replaces = browser.present.filter(|present| present.user.id != user.id);
-    let mut session = new_session(provider, &user, browser, now);
-    if let Some(present) = same_user {
-        session.id = present.session.id;
-    }
-    let mut login = Login {
-        session: &session,
-        replaces: replaces.map(|present| present.session.id),
-        account: &account,
+    Ok(Checked {
+        user,
+        verification,
+        password,
+        account,
         bucket: reserved.bucket,
-        new_device: new_device.as_ref().map(PlainToken::hash),
-        device_expires_at: now + DEVICE_LIFETIME,
-        new_hash: new_hash.as_ref(),
-    };
-    let mut begun = logins::complete(&provider.db, &login).await?;
-    let anew = BrowserSession {
-        id: SessionId::generate(&*provider.random),
-        ..session.clone()
-    };
-    if !begun && same_user.is_some() {
-        // The session to renew has ended meanwhile: a new one then.
-        login.session = &anew;
-        begun = logins::complete(&provider.db, &login).await?;
+        taken,
+    })
+}
+
+/// What became of a password that somebody who is logged in has to give once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordCheck {
+    /// It is theirs.
+    Right,
+    /// It is not.
+    Wrong,
+    /// No password opens the account.
+    None,
+}
+
+/// Whether `password` is that of `user`. Counted as an attempt at a login: a session that was left open must not be the
+/// way to guess.
+///
+/// # Errors
+/// When it could not be tried.
+pub async fn password_is(
+    provider: &Provider,
+    user: &User,
+    password: &str,
+    browser: &Browser<'_>,
+    now: DateTime<Utc>,
+) -> Result<PasswordCheck, LoginError> {
+    let checked = check(provider, &user.email, password, browser, now).await?;
+    let right = matches!(checked.verification, Verification::Right { .. })
+        && checked.user.is_some_and(|found| found.id == user.id);
+    if right {
+        checked.taken.give_back_with_account();
+    } else if storage::users::has_password(&provider.db, user.id).await? {
+        return Ok(PasswordCheck::Wrong);
+    } else {
+        checked.taken.give_back();
     }
-    if !begun {
-        return Ok(LoginOutcome::Wrong);
-    }
-    let session = login.session.clone();
-    tracing::info!(user.id = %user.id, "a user logged in");
-    metrics::counter!("signet_logins_total").increment(1);
-    Ok(LoginOutcome::LoggedIn(Box::new(LoggedIn { session, new_device })))
+    logins::give_back(&provider.db, &checked.account, checked.bucket).await?;
+    Ok(if right {
+        PasswordCheck::Right
+    } else {
+        PasswordCheck::None
+    })
 }
 
 /// What an account is counted under: it tells neither the address nor whether there is such an account.
@@ -204,7 +261,7 @@ fn account_mac(provider: &Provider, key: Option<&EmailKey>, typed: &str) -> [u8;
 struct FromAddress<'a> {
     provider: &'a Provider,
     source: Source,
-    account: &'a [u8],
+    account: [u8; MAC_LENGTH],
     account_is_new: bool,
     now: DateTime<Utc>,
 }
@@ -213,7 +270,7 @@ impl<'a> FromAddress<'a> {
     fn reserve(
         provider: &'a Provider,
         source: Source,
-        account: &'a [u8],
+        account: [u8; MAC_LENGTH],
         now: DateTime<Utc>,
     ) -> Result<Self, TooMany> {
         let mut taken = Self {
@@ -227,7 +284,7 @@ impl<'a> FromAddress<'a> {
         if provider.settings.rate_limits {
             limits.reserve(Limit::WrongPasswords, source, now)?;
             taken.account_is_new = limits
-                .reserve_distinct(Limit::DistinctAccounts, source, account, now)
+                .reserve_distinct(Limit::DistinctAccounts, source, &account, now)
                 .inspect_err(|_| limits.give_back(Limit::WrongPasswords, source, now))?;
         }
         Ok(taken)
@@ -238,7 +295,7 @@ impl<'a> FromAddress<'a> {
         let limits = &self.provider.limits;
         limits.give_back(Limit::WrongPasswords, self.source, self.now);
         if self.account_is_new {
-            limits.give_back_distinct(Limit::DistinctAccounts, self.source, self.account, self.now);
+            limits.give_back_distinct(Limit::DistinctAccounts, self.source, &self.account, self.now);
         }
     }
 
@@ -247,7 +304,7 @@ impl<'a> FromAddress<'a> {
     fn give_back_with_account(&self) {
         let limits = &self.provider.limits;
         limits.give_back(Limit::WrongPasswords, self.source, self.now);
-        limits.give_back_distinct(Limit::DistinctAccounts, self.source, self.account, self.now);
+        limits.give_back_distinct(Limit::DistinctAccounts, self.source, &self.account, self.now);
     }
 }
 
@@ -272,34 +329,6 @@ pub(super) fn salt(provider: &Provider) -> [u8; SALT_LENGTH] {
     let mut salt = [0; SALT_LENGTH];
     provider.random.fill(&mut salt);
     salt
-}
-
-/// A session that begins now, with a password.
-pub(super) fn new_session(
-    provider: &Provider,
-    user: &User,
-    browser: &Browser<'_>,
-    now: DateTime<Utc>,
-) -> BrowserSession {
-    let policy = provider.settings.sessions;
-    let user_agent = browser.user_agent.map(|text| {
-        let text = &text[..text.floor_char_boundary(MAX_USER_AGENT)];
-        text.replace(char::is_control, " ")
-    });
-    BrowserSession {
-        id: SessionId::generate(&*provider.random),
-        user_id: user.id,
-        epoch: user.epoch,
-        auth_time: now,
-        acr: ACR_SINGLE_FACTOR.to_owned(),
-        amr: vec![AMR_PASSWORD.to_owned()],
-        ip_address: Some(browser.address.to_canonical().to_string()),
-        user_agent,
-        created_at: now,
-        last_used_at: now,
-        idle_expires_at: now + policy.idle_ttl.min(policy.ttl),
-        expires_at: now + policy.ttl,
-    }
 }
 
 /// Notes that a login was done for a pending request. Without one there is nothing to note.

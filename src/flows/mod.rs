@@ -1,7 +1,9 @@
 //! What the protocols say. Knows no HTTP, no SQL and no cryptographic library; owns transactions.
 
+pub mod accounts;
 pub mod authorize;
 pub mod backchannel_logout;
+pub mod browser;
 pub mod client_auth;
 pub mod clients;
 pub mod consent;
@@ -14,6 +16,7 @@ pub mod issue;
 pub mod keys;
 pub mod limits;
 pub mod login;
+pub mod mails;
 pub mod masters;
 pub mod operator_sessions;
 pub mod provider;

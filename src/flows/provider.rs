@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
 use super::keys::confirmation::HEARTBEAT;
@@ -48,14 +48,59 @@ pub struct Settings {
     pub refresh: RefreshPolicy,
     /// The lives of browser sessions.
     pub sessions: SessionPolicy,
-    /// Whether strangers may sign up.
-    pub signup: bool,
-    /// Whether an account must have proven its address before it is of use.
-    pub require_verified_email: bool,
+    /// What people may do with accounts.
+    pub accounts: AccountSettings,
+    /// Whether mail leaves: without it nothing that needs a mailed link is offered.
+    pub mail: bool,
     /// The least zxcvbn score of a new password, 0 to 4.
     pub min_strength: u8,
     /// Whether anybody is ever told to wait.
     pub rate_limits: bool,
+}
+
+/// What people may do with accounts.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountSettings {
+    /// Whether strangers may sign up.
+    pub signup: bool,
+    /// Whether an account must have proven its address before it is of use.
+    pub require_verified_email: bool,
+    /// Whether a password reset ends every session.
+    pub reset_ends_sessions: bool,
+    /// Whether whoever signs up is mailed a link that proves the address.
+    pub verify_on_signup: bool,
+    /// Whether whoever logs in and must prove the address first is mailed another link.
+    pub verify_on_login: bool,
+    /// Whether a link that proves the address logs its reader in.
+    pub login_after_verification: bool,
+    /// Whether users may change their address.
+    pub change_email: bool,
+    /// Whether an address that is proven must agree to its change.
+    pub confirm_email_change: bool,
+    /// Whether users may delete their account.
+    pub deletion: bool,
+    /// Whether a deletion is confirmed by mail.
+    pub confirm_deletion: bool,
+    /// How long after the login an account can be changed without another one; zero: always.
+    pub fresh_age: TimeDelta,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self {
+            signup: true,
+            require_verified_email: false,
+            reset_ends_sessions: true,
+            verify_on_signup: true,
+            verify_on_login: true,
+            login_after_verification: false,
+            change_email: true,
+            confirm_email_change: true,
+            deletion: true,
+            confirm_deletion: false,
+            fresh_age: TimeDelta::days(1),
+        }
+    }
 }
 
 impl Settings {
@@ -87,6 +132,8 @@ pub struct Provider {
     pub status_lists: StatusLists,
     /// The places in them that this node may give.
     pub status_indexes: StatusIndexes,
+    /// Told when a mail is asked for, so that it leaves at once.
+    pub mail_wanted: Notify,
     keys: ArcSwap<LoadedKeys>,
     /// When the database last confirmed the keys, in microseconds since the epoch.
     keys_read_at: AtomicI64,
@@ -165,6 +212,7 @@ impl Provider {
             node,
             status_lists: StatusLists::default(),
             status_indexes: StatusIndexes::default(),
+            mail_wanted: Notify::new(),
             keys: ArcSwap::from_pointee(loaded),
             keys_read_at: AtomicI64::new(now.timestamp_micros()),
             told: Mutex::new(None),

@@ -2,16 +2,20 @@
 
 use chrono::{DateTime, Utc};
 
+use super::browser::{Browser, DEVICE_LIFETIME, LoggedIn, new_session};
 use super::limits::{Limit, Source, TooMany};
-use super::login::{Browser, DEVICE_LIFETIME, LoggedIn, new_session, salt};
+use super::login::salt;
+use super::mails;
 use super::provider::Provider;
+use crate::domain::browser_session::AMR_PASSWORD;
 use crate::domain::email::{EmailAddress, InvalidEmail};
 use crate::domain::ids::UserId;
+use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::password::{Password, PasswordRule};
 use crate::domain::secret::{PlainToken, TokenKind};
 use crate::domain::user::{Profile, User, parse_name};
 use crate::password::{Busy, Hasher, Strength};
-use crate::storage::users::{Insertion, NewUser};
+use crate::storage::users::{Insertion, NewUser, Signup};
 use crate::storage::{self, StorageError};
 
 /// What was typed.
@@ -82,7 +86,10 @@ pub enum SignupError {
     Storage(#[from] StorageError),
 }
 
-/// Makes an account and begins a session for it.
+/// Makes an account and begins a session for it. `params` say where a mail leads that proves the address.
+///
+/// Where addresses must be proven, a taken one is answered as a free one is, and costs the same: its owner is told by
+/// mail.
 ///
 /// # Errors
 /// When it could not be tried.
@@ -91,9 +98,10 @@ pub async fn sign_up(
     provider: &Provider,
     form: &Form<'_>,
     browser: &Browser<'_>,
+    params: &MailParams,
     now: DateTime<Utc>,
 ) -> Result<SignupOutcome, SignupError> {
-    if !provider.settings.signup {
+    if !provider.settings.accounts.signup {
         return Err(SignupError::Closed);
     }
     let source = Source::from(browser.address);
@@ -127,7 +135,7 @@ pub async fn sign_up(
     // Before the address is looked up, so that a taken one costs the same.
     let hash = provider.passwords.hash(&password, salt(provider)).await;
     let hash = hash.inspect_err(|_| give_back())?;
-    let may_log_in = !provider.settings.require_verified_email;
+    let may_log_in = !provider.settings.accounts.require_verified_email;
     let user = User {
         id: UserId::generate(&*provider.random),
         email: email.as_str().to_owned(),
@@ -148,12 +156,30 @@ pub async fn sign_up(
         profile: &user.profile,
         password_hash: Some(&hash),
         last_login_at: user.last_login_at,
+        signup: Some(Signup {
+            browser: browser.token,
+            user_agent: browser.kept_user_agent(),
+        }),
     };
-    let session = new_session(provider, &user, browser, now);
+    let session = new_session(provider, &user, browser, AMR_PASSWORD, now);
     let device = PlainToken::generate(TokenKind::Device, &*provider.random);
     let tx = provider.db.begin().await?;
-    if storage::users::insert(&tx, &new, now).await? == Insertion::EmailTaken {
+    let accounts = &provider.settings.accounts;
+    let taken = storage::users::insert(&tx, &new, now).await? == Insertion::EmailTaken;
+    let verifies = accounts.require_verified_email || (accounts.verify_on_signup && !taken);
+    if verifies && provider.settings.mail {
+        let to = mails::To {
+            email: &email,
+            user: None,
+        };
+        let params = mails::asked_by(browser, params, now);
+        mails::ask(provider, &tx, MailKind::SignedUp, to, &params, now).await?;
+    }
+    if taken {
         tx.commit().await?;
+        if accounts.require_verified_email {
+            return Ok(SignupOutcome::MustVerify);
+        }
         return Ok(SignupOutcome::Refused(Faults {
             email: Some(EmailFault::Taken),
             ..Faults::default()

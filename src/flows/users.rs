@@ -119,6 +119,7 @@ impl Users<'_> {
             profile: account.profile,
             password_hash: Some(&hash),
             last_login_at: None,
+            signup: None,
         };
         match users::insert(self.db, &new, now).await? {
             Insertion::Inserted => users::find(self.db, id).await?.ok_or(UsersError::Unknown),
@@ -193,9 +194,8 @@ pub async fn enable(db: &impl Execute, user: UserId) -> Result<User, UsersError>
 /// # Errors
 /// When there is no such user, or the database fails.
 pub async fn delete(db: &Db, user: UserId, now: DateTime<Utc>) -> Result<(), UsersError> {
-    if users::delete(db, user, now).await? {
-        Ok(())
-    } else {
-        Err(UsersError::Unknown)
-    }
+    let tx = db.begin().await?;
+    let deleted = users::delete(&tx, user, now).await?;
+    tx.commit().await?;
+    if deleted { Ok(()) } else { Err(UsersError::Unknown) }
 }

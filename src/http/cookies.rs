@@ -9,7 +9,7 @@ use super::site::Site;
 use crate::domain::browser_session::{self, BrowserSession};
 use crate::domain::ids::SessionId;
 use crate::domain::secret::{PlainToken, TokenKind};
-use crate::flows::login::DEVICE_LIFETIME;
+use crate::flows::browser::DEVICE_LIFETIME;
 
 /// How long a browser keeps the token that its forms and pending requests are bound to.
 const BROWSER_MAX_AGE: i64 = 30 * 24 * 60 * 60;

@@ -1,6 +1,6 @@
 //! The browser in front of a page: its own token, and the session that it has.
 
-use actix_web::http::header::{HeaderMap, SET_COOKIE, USER_AGENT};
+use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap, SET_COOKIE, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 
@@ -12,7 +12,7 @@ use super::fields::Fields;
 use super::site::Site;
 use crate::domain::ids::SessionId;
 use crate::domain::secret::{PlainToken, TokenKind};
-use crate::flows::login::{Browser, LoggedIn};
+use crate::flows::browser::{Browser, LoggedIn};
 use crate::flows::sessions::{self, Present};
 
 /// A browser.
@@ -73,6 +73,8 @@ impl Visitor {
                 .and_then(|value| value.to_str().ok()),
             device: self.device.as_ref(),
             present: self.present.as_ref(),
+            token: Some(self.browser.hash()),
+            languages: languages(request),
         }
     }
 
@@ -127,5 +129,49 @@ pub fn set_login_cookies(site: &Site, logged_in: &LoggedIn, headers: &mut Header
 pub fn take_session_cookies(site: &Site, headers: &mut HeaderMap) {
     for cookie in cookies::no_session_cookies(site) {
         headers.append(SET_COOKIE, cookie);
+    }
+}
+
+/// How many languages are kept of what a browser prefers.
+const MAX_LANGUAGES: usize = 8;
+
+/// What a browser's user prefers to read, best first (RFC 9110 §12.5.4); weights below one keep their order.
+pub fn languages(request: &HttpRequest) -> Vec<String> {
+    let header = request.headers().get(ACCEPT_LANGUAGE);
+    let text = header.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut ranges: Vec<(&str, f32)> = text
+        .split(',')
+        .take(MAX_LANGUAGES)
+        .filter_map(|range| {
+            let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
+            let weight = weight.trim().strip_prefix("q=")?.parse().ok()?;
+            let tag = tag.trim();
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            (tag.len() <= 35 && !tag.is_empty() && tag.bytes().all(plain) && weight > 0.0)
+                .then_some((tag, weight))
+        })
+        .collect();
+    ranges.sort_by(|one, other| other.1.total_cmp(&one.1));
+    ranges.into_iter().map(|(tag, _)| tag.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn the_language_that_is_preferred_stands_first_and_what_is_no_tag_nowhere() {
+        let prefers = |header: &'static str| {
+            let request = TestRequest::default().insert_header((ACCEPT_LANGUAGE, header));
+            languages(&request.to_http_request())
+        };
+        assert_eq!(
+            prefers("fr;q=0.5, de-CH, en;q=0.8, *;q=0.1"),
+            ["de-CH", "en", "fr"]
+        );
+        assert_eq!(prefers("en;q=0, <script>, de;q=x"), [""; 0]);
+        assert_eq!(prefers(""), [""; 0]);
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::refresh_token::RefreshPolicy;
 use crate::flows::keys::location::KeyLocation;
 use crate::flows::keys::{KeySettings, Lifetimes};
 use crate::flows::masters::{Masters, ReadMasters};
-use crate::flows::provider::{NodeIdentity, Parts, Provider, Settings};
+use crate::flows::provider::{AccountSettings, NodeIdentity, Parts, Provider, Settings};
 use crate::flows::registry::Registry;
 use crate::http::SiteSettings;
 use crate::http::pages::assets::Logo;
@@ -119,10 +119,26 @@ pub fn provider_settings(config: &Config) -> Settings {
             ttl: delta(config.sessions.ttl),
             idle_ttl: delta(config.sessions.idle_ttl),
         },
-        signup: config.accounts.signup,
-        require_verified_email: config.accounts.require_verified_email,
+        accounts: account_settings(&config.accounts),
+        mail: config.mail.smtp_url.is_some(),
         min_strength: config.passwords.min_strength,
         rate_limits: config.rate_limit.enabled,
+    }
+}
+
+fn account_settings(accounts: &config::Accounts) -> AccountSettings {
+    AccountSettings {
+        signup: accounts.signup,
+        require_verified_email: accounts.require_verified_email,
+        reset_ends_sessions: accounts.reset_ends_sessions,
+        verify_on_signup: accounts.verify_on_signup,
+        verify_on_login: accounts.verify_on_login,
+        login_after_verification: accounts.login_after_verification,
+        change_email: accounts.change_email,
+        confirm_email_change: accounts.confirm_email_change,
+        deletion: accounts.deletion,
+        confirm_deletion: accounts.confirm_deletion,
+        fresh_age: delta(accounts.fresh_age),
     }
 }
 

@@ -25,14 +25,7 @@ macro_rules! user_is_as_before {
 }
 
 /// Every statement of this file.
-pub const STATEMENTS: &[&str] = &[
-    INSERT,
-    FIND,
-    SPEND,
-    TRY_CODE,
-    DELETE_OF_USER,
-    DELETE_EXPIRED,
-];
+pub const STATEMENTS: &[&str] = &[INSERT, FIND, SPEND, TRY_CODE, DELETE_OF_USER, DELETE_EXPIRED];
 
 const INSERT: &str = "INSERT INTO mailed_links AS l
     (id, purpose, user_id, epoch, email, email_key, details, browser_hash, created_at, expires_at)
@@ -72,16 +65,18 @@ pub async fn insert(
 pub enum Found {
     /// It can be used.
     Good(MailedLink),
+    /// It was used.
+    Used(MailedLink),
     /// It was good once, and its time is over.
     Expired,
-    /// It was used, has died with its user's epoch, or never was.
+    /// It has died with its user's epoch, or never was.
     Dead,
 }
 
 const FIND: &str = concat!(
     "SELECT ",
     link_columns!(),
-    " FROM mailed_links l WHERE l.id = $1 AND l.purpose = $2 AND l.used_at IS NULL AND ",
+    ", l.used_at FROM mailed_links l WHERE l.id = $1 AND l.purpose = $2 AND ",
     user_is_as_before!()
 );
 
@@ -103,7 +98,10 @@ pub async fn find(
         return Ok(Found::Dead);
     };
     let link = MailedLink::try_from(&row)?;
-    Ok(if link.expires_at > now {
+    let used_at: Option<DateTime<Utc>> = row.try_get("used_at")?;
+    Ok(if used_at.is_some() {
+        Found::Used(link)
+    } else if link.expires_at > now {
         Found::Good(link)
     } else {
         Found::Expired

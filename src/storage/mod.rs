@@ -2,6 +2,7 @@
 //! live in the statement, never in a read before a write. Knows no HTTP and no protocol.
 
 pub mod access_tokens;
+pub mod accounts;
 pub mod authorization_codes;
 pub mod authorization_requests;
 pub mod client_assertion_jtis;
@@ -12,6 +13,7 @@ pub mod embedded;
 mod error;
 pub mod events;
 mod execute;
+pub mod exports;
 mod grants;
 pub mod keys;
 mod lease;

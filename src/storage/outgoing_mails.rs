@@ -14,6 +14,7 @@ pub const STATEMENTS: &[&str] = &[
     INSERT,
     CLAIM,
     DELETE,
+    DELETE_OF_USER,
     UPDATE_NEXT_ATTEMPT,
     BURY,
     COUNT,
@@ -37,7 +38,8 @@ pub struct NewMail<'a> {
     pub params: &'a MailParams,
 }
 
-const INSERT: &str = "INSERT INTO outgoing_mails (id, kind, email, email_key, user_id, params, created_at, next_attempt_at)
+const INSERT: &str =
+    "INSERT INTO outgoing_mails (id, kind, email, email_key, user_id, params, created_at, next_attempt_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
 
 /// Asks for a mail.
@@ -113,6 +115,19 @@ const DELETE: &str = "DELETE FROM outgoing_mails WHERE id = $1";
 /// When the database does not answer; then it is sent again.
 pub async fn delete(db: &impl Execute, id: MailId) -> Result<(), StorageError> {
     db.execute(DELETE, &[(id.as_uuid(), Type::UUID)]).await.map(drop)
+}
+
+const DELETE_OF_USER: &str = "DELETE FROM outgoing_mails WHERE user_id = $1
+    OR email_key = (SELECT email_key FROM users WHERE id = $1)";
+
+/// Forgets what was still to be mailed to a user, who is about to be deleted.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn delete_of_user(db: &impl Execute, user: UserId) -> Result<(), StorageError> {
+    db.execute(DELETE_OF_USER, &[(user.as_uuid(), Type::UUID)])
+        .await
+        .map(drop)
 }
 
 const UPDATE_NEXT_ATTEMPT: &str =

@@ -7,10 +7,11 @@ use tokio_postgres::types::{Json, Type};
 
 use super::logout_deliveries::insert_deliveries_sql;
 use super::status_lists::{unused_since, used_since_sql};
-use super::{Db, Execute, StorageError};
+use super::{Execute, StorageError, Tx};
 use crate::domain::email::{EmailAddress, EmailKey};
 use crate::domain::ids::UserId;
 use crate::domain::password::PasswordHash;
+use crate::domain::secret::TokenHash;
 use crate::domain::user::{Profile, User};
 
 /// The columns that make a [`User`], under the names that [`read`] expects; `u` is the table.
@@ -39,6 +40,17 @@ pub struct NewUser<'a> {
     pub password_hash: Option<&'a PasswordHash>,
     /// When the user logged in; who signs up has done so.
     pub last_login_at: Option<DateTime<Utc>>,
+    /// The browser that signed up; `None`: whoever made the account did not.
+    pub signup: Option<Signup>,
+}
+
+/// The browser that an account was made with, kept until the address is proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signup {
+    /// Its token.
+    pub browser: Option<TokenHash>,
+    /// What it called itself.
+    pub user_agent: Option<String>,
 }
 
 /// What became of a new user.
@@ -55,6 +67,7 @@ pub const STATEMENTS: &[&str] = &[
     INSERT,
     FIND,
     FIND_BY_EMAIL,
+    HAS_PASSWORD,
     LIST,
     LOCK,
     SET_PASSWORD,
@@ -65,8 +78,9 @@ pub const STATEMENTS: &[&str] = &[
 ];
 
 const INSERT: &str = "INSERT INTO users
-    (id, email, email_key, email_verified, name, profile, password_hash, created_at, updated_at, last_login_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) ON CONFLICT ON CONSTRAINT users_email_key_key DO NOTHING";
+    (id, email, email_key, email_verified, name, profile, password_hash, created_at, updated_at, last_login_at,
+     signup_browser_hash, signup_user_agent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11) ON CONFLICT ON CONSTRAINT users_email_key_key DO NOTHING";
 
 /// Stores a new user, unless the address is taken.
 ///
@@ -77,6 +91,10 @@ pub async fn insert(
     user: &NewUser<'_>,
     now: DateTime<Utc>,
 ) -> Result<Insertion, StorageError> {
+    let signup = user.signup.as_ref();
+    let browser = signup.and_then(|signup| signup.browser.as_ref());
+    let browser = browser.map(|hash| &hash.as_bytes()[..]);
+    let user_agent = signup.and_then(|signup| signup.user_agent.as_deref());
     let params = [
         (user.id.as_uuid() as _, Type::UUID),
         (&user.email.as_str() as _, Type::TEXT),
@@ -87,6 +105,8 @@ pub async fn insert(
         (&user.password_hash.map(PasswordHash::as_str) as _, Type::TEXT),
         (&now as _, Type::TIMESTAMPTZ),
         (&user.last_login_at as _, Type::TIMESTAMPTZ),
+        (&browser as _, Type::BYTEA),
+        (&user_agent as _, Type::TEXT),
     ];
     Ok(match db.execute(INSERT, &params).await? {
         0 => Insertion::EmailTaken,
@@ -116,6 +136,17 @@ pub async fn find_by_email(db: &impl Execute, key: &EmailKey) -> Result<Option<U
         .query_opt(FIND_BY_EMAIL, &[(&key.as_str(), Type::TEXT)])
         .await?;
     row.as_ref().map(read).transpose()
+}
+
+const HAS_PASSWORD: &str = "SELECT FROM users WHERE id = $1 AND password_hash IS NOT NULL";
+
+/// Whether a password opens the user's account.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn has_password(db: &impl Execute, id: UserId) -> Result<bool, StorageError> {
+    let row = db.query_opt(HAS_PASSWORD, &[(id.as_uuid(), Type::UUID)]).await?;
+    Ok(row.is_some())
 }
 
 const LIST: &str = concat!(
@@ -225,17 +256,14 @@ DELETE FROM users WHERE id = $2"
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn delete(db: &Db, id: UserId, now: DateTime<Utc>) -> Result<bool, StorageError> {
-    let tx = db.begin().await?;
+pub async fn delete(tx: &Tx, id: UserId, now: DateTime<Utc>) -> Result<bool, StorageError> {
     tx.query_opt(LOCK, &[(id.as_uuid(), Type::UUID)]).await?;
     let params = [
         (&now as _, Type::TIMESTAMPTZ),
         (id.as_uuid() as _, Type::UUID),
         (&unused_since(now) as _, Type::TIMESTAMPTZ),
     ];
-    let deleted = tx.execute(DELETE, &params).await? > 0;
-    tx.commit().await?;
-    Ok(deleted)
+    Ok(tx.execute(DELETE, &params).await? > 0)
 }
 
 /// Reads a user from a row with the columns of `user_columns!`.

@@ -289,7 +289,7 @@ async fn create_offers_an_account_even_to_somebody() {
 
 #[tokio::test]
 async fn create_is_a_login_where_nobody_may_sign_up() {
-    let app = TestApp::with(|options| options.settings.signup = false).await;
+    let app = TestApp::with(|options| options.settings.accounts.signup = false).await;
     let client = app.spa().await;
     app.user(ADA, json!({})).await;
     let browser = Browser::new(&app);

@@ -137,7 +137,7 @@ async fn a_session_dies_with_what_its_user_loses() {
     assert!(!jar.is_in().await, "another password");
     assert_eq!(jar.log_in(ADA, PASSWORD).await.status, 422);
     assert_eq!(jar.log_in(ADA, "another password").await.status, 303);
-    users::delete(app.db(), ada, app.provider.now())
+    signet::flows::users::delete(app.db(), ada, app.provider.now())
         .await
         .expect("deleted");
     assert!(!jar.is_in().await, "deleted");

@@ -207,7 +207,7 @@ async fn of_signups_with_one_address_at_once_one_wins() {
 
 #[tokio::test]
 async fn a_closed_signup_lets_nobody_in() {
-    let app = TestApp::with(|options| options.settings.signup = false).await;
+    let app = TestApp::with(|options| options.settings.accounts.signup = false).await;
     let mut jar = Jar::new(&app);
     let page = jar.get("/signup").await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
@@ -236,7 +236,7 @@ async fn a_closed_signup_lets_nobody_in() {
 
 #[tokio::test]
 async fn an_account_that_must_be_verified_is_of_no_use_before() {
-    let app = TestApp::with(|options| options.settings.require_verified_email = true).await;
+    let app = TestApp::with(|options| options.settings.accounts.require_verified_email = true).await;
     let mut jar = Jar::new(&app);
     let page = jar.sign_up("Ada", "ada@example.org", PASSWORD).await;
     assert_eq!(page.status, StatusCode::OK);

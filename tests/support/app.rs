@@ -23,7 +23,7 @@ use signet::flows::demo;
 use signet::flows::keys::location::KeyLocation;
 use signet::flows::keys::{KeySettings, Lifetimes};
 use signet::flows::masters::Masters;
-use signet::flows::provider::{NodeIdentity, Parts, Provider, Settings};
+use signet::flows::provider::{AccountSettings, NodeIdentity, Parts, Provider, Settings};
 use signet::flows::registry::Registry;
 use signet::flows::resources::{self, ResourcesError};
 use signet::http::dev::DevSite;
@@ -106,8 +106,8 @@ impl Default for Options {
                     ttl: TimeDelta::days(30),
                     idle_ttl: TimeDelta::days(7),
                 },
-                signup: true,
-                require_verified_email: false,
+                accounts: AccountSettings::default(),
+                mail: true,
                 min_strength: 2,
                 rate_limits: true,
             },
@@ -314,6 +314,7 @@ impl TestApp {
             profile: &Profile::new(profile).expect("standard claims"),
             password_hash: Some(&hash.expect("hashed")),
             last_login_at: None,
+            signup: None,
         };
         users::insert(self.db(), &user, self.provider.now())
             .await

@@ -106,7 +106,7 @@ pub async fn advance(
     };
     let refusal = match request.next_step(seen, covers, progress, now) {
         NextStep::Login => return page(Step::Login).await,
-        NextStep::Signup if provider.settings.signup => return page(Step::Signup).await,
+        NextStep::Signup if provider.settings.accounts.signup => return page(Step::Signup).await,
         NextStep::Signup => return page(Step::Login).await,
         NextStep::Consent => return page(Step::Consent).await,
         NextStep::Issue => None,

@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::device_name::device_name;
 use super::view::{AccountPage, SessionView, Text};
 use super::{pending, posted};
+use crate::domain::device_name::device_name;
 use crate::domain::ids::SessionId;
 use crate::flows::sessions::{self, Present};
 use crate::http::body::Form;

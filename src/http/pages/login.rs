@@ -10,7 +10,8 @@ use super::pending::{self, Pending};
 use super::view::{ContinueAs, FormErrors, FreshReason, LoginPage};
 use super::{client_view, posted_by};
 use crate::domain::secret::TokenHash;
-use crate::flows::login::{self, LoggedIn, LoginError, LoginOutcome};
+use crate::flows::browser::LoggedIn;
+use crate::flows::login::{self, LoginError, LoginOutcome};
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::page_policy;
@@ -74,7 +75,8 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         });
     };
     let browser = visitor.browser(&site, &request);
-    let outcome = login::log_in(&site.provider, &email, password.expose(), &browser, now).await;
+    let params = pending::mail_params(pending.as_ref());
+    let outcome = login::log_in(&site.provider, &email, password.expose(), &browser, &params, now).await;
     let logged_in = match outcome {
         Ok(LoginOutcome::LoggedIn(logged_in)) => logged_in,
         Ok(LoginOutcome::Wrong) => {
@@ -183,6 +185,7 @@ fn show(
         signup_url: site
             .provider
             .settings
+            .accounts
             .signup
             .then(|| pending::link(site, "/signup", pending)),
         continue_as: present.filter(|_| may_go_on).map(|present| ContinueAs {

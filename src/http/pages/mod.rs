@@ -1,15 +1,13 @@
 //! The hosted pages: what a browser sees of signup, login, consent, logout and the account.
 //!
 //! `view` has a struct a page and renders it, `assets` what the pages load, `accent` makes the operator's
-//! colour readable, `device_name` says in words what a `User-Agent` header means; none of them knows a
-//! request. The other files are the endpoints: each reads a request, asks its flow, and fills in a view.
+//! colour readable; none of them knows a request. The other files are the endpoints: each reads a request, asks its flow, and fills in a view.
 
 pub mod accent;
 pub mod account;
 pub mod asset;
 pub mod assets;
 pub mod consent_form;
-pub mod device_name;
 pub mod login;
 pub mod logout;
 pub mod pending;

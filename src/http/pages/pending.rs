@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 
 use crate::domain::ids::AuthorizationRequestId;
+use crate::domain::mail::MailParams;
 use crate::flows::authorize::{self, ResumeError, Resumed};
 use crate::http::error;
 use crate::http::fields::Fields;
@@ -63,6 +64,14 @@ pub fn link(site: &Site, path: &str, pending: Option<&Pending>) -> String {
     match pending {
         Some(pending) => site.path(&format!("{path}?request={}", pending.id)),
         None => site.path(path),
+    }
+}
+
+/// Where the links of mails that a page causes lead: back to the same request.
+pub fn mail_params(pending: Option<&Pending>) -> MailParams {
+    MailParams {
+        authorization_request: pending.map(|pending| *pending.id.as_uuid()),
+        ..MailParams::default()
     }
 }
 

@@ -23,7 +23,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    if !site.provider.settings.signup {
+    if !site.provider.settings.accounts.signup {
         return closed(&site, &request);
     }
     let hint = pending.as_ref().and_then(Pending::login_hint);
@@ -52,7 +52,8 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         password: &fields.secret("password").unwrap_or_else(|| Secret::new("")),
     };
     let browser = visitor.browser(&site, &request);
-    let logged_in = match signup::sign_up(&site.provider, &typed, &browser, now).await {
+    let params = pending::mail_params(pending.as_ref());
+    let logged_in = match signup::sign_up(&site.provider, &typed, &browser, &params, now).await {
         Ok(SignupOutcome::SignedUp(logged_in)) => logged_in,
         Ok(SignupOutcome::MustVerify) => {
             return error::page(

@@ -115,7 +115,7 @@ async fn every_value_of_a_request_is_accepted() {
 
 #[tokio::test]
 async fn create_is_promised_only_where_it_is_kept() {
-    let app = TestApp::with(|options| options.settings.signup = false).await;
+    let app = TestApp::with(|options| options.settings.accounts.signup = false).await;
     let prompts = texts(&document(&app).await, "prompt_values_supported");
     assert_eq!(prompts, ["none", "login", "consent", "select_account"]);
     assert_eq!(

@@ -384,7 +384,7 @@ async fn a_user_who_is_deleted_while_a_code_of_theirs_is_redeemed() {
         .await
         .expect("redeemed");
     let (deleting, user) = (db.clone(), granter.user);
-    let deleting = tokio::spawn(async move { users::delete(&deleting, user, start()).await });
+    let deleting = tokio::spawn(async move { signet::flows::users::delete(&deleting, user, start()).await });
     // It waits for the redemption, whose family nobody else can see yet.
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     while sql.query_one(waits, &[]).await.expect("asked").get::<_, i64>(0) == 0 {
@@ -392,7 +392,7 @@ async fn a_user_who_is_deleted_while_a_code_of_theirs_is_redeemed() {
         tokio::task::yield_now().await;
     }
     redeeming.commit().await.expect("redeemed");
-    assert!(deleting.await.expect("done").expect("deleted"));
+    deleting.await.expect("done").expect("deleted");
     let left = sql
         .query("SELECT status_index FROM status_tombstones", &[])
         .await

@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
 use signet::storage::{
-    access_tokens, authorization_codes, authorization_requests, client_assertion_jtis, clients, consents,
-    events, keys, logins, logout_deliveries, nodes, resources, revisions, server_time, sessions,
-    status_blocks, status_lists, token_families, users,
+    access_tokens, accounts, authorization_codes, authorization_requests, client_assertion_jtis, clients,
+    consents, events, exports, keys, logins, logout_deliveries, mailed_links, nodes, outgoing_mails,
+    resources, revisions, server_time, sessions, status_blocks, status_lists, token_families, users,
 };
 
 use crate::support::database;
@@ -13,10 +13,14 @@ const FILES: &[(&str, &[&str])] = &[
     ("authorization_requests", authorization_requests::STATEMENTS),
     ("client_assertion_jtis", client_assertion_jtis::STATEMENTS),
     ("access_tokens", access_tokens::STATEMENTS),
+    ("accounts", accounts::STATEMENTS),
     ("authorization_codes", authorization_codes::STATEMENTS),
     ("clients", clients::STATEMENTS),
     ("consents", consents::STATEMENTS),
     ("events", events::STATEMENTS),
+    ("exports", exports::STATEMENTS),
+    ("mailed_links", mailed_links::STATEMENTS),
+    ("outgoing_mails", outgoing_mails::STATEMENTS),
     ("keys", keys::STATEMENTS),
     ("logins", logins::STATEMENTS),
     ("logout_deliveries", logout_deliveries::STATEMENTS),

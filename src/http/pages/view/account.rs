@@ -72,7 +72,7 @@ pub struct AccountPage {
 pub struct SessionView {
     /// The id, for the page's own labels.
     pub id: String,
-    /// As [`device_name`](super::super::device_name::device_name) gives it.
+    /// As [`device_name`](crate::domain::device_name::device_name) gives it.
     pub device: String,
     /// When it was last used.
     pub last_used: DateTime<Utc>,

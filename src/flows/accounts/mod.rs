@@ -1,0 +1,110 @@
+//! What people do with their accounts: prove the address, forget and change the password, change address, name and
+//! picture, log in by mail, look at all that is stored, and leave.
+//!
+//! Two faces show these flows, the pages and `/api/auth`; the rules stand here once. What a stranger can ask for is
+//! answered the same whether or not there is such an account, in content and in time: the question alone is written
+//! down, and who it concerns is looked up later (see [`mails`](super::mails)).
+//!
+//! Whoever proves an address that the holder of an account never did gets the account empty (see
+//! [`proof`]): nobody who signed up with another's address is in it when the owner arrives.
+
+pub mod deletion;
+pub mod email_change;
+pub mod export;
+pub mod password_change;
+pub mod password_reset;
+pub mod profile;
+pub mod proof;
+pub mod sign_in;
+pub mod verification;
+
+use chrono::{DateTime, Utc};
+
+use super::browser::Browser;
+use super::limits::{Limit, Source};
+use super::login::LoginError;
+use super::mails;
+use super::provider::Provider;
+use super::sessions::Present;
+use crate::domain::mailed_link::{MailedLink, Purpose, code_matches};
+use crate::storage::mailed_links::{self, CodeTry, Found};
+
+/// Whether the login of a session is recent enough for what only the user should do.
+pub fn is_fresh(provider: &Provider, present: &Present, now: DateTime<Utc>) -> bool {
+    let fresh_age = provider.settings.accounts.fresh_age;
+    fresh_age.is_zero() || now < present.session.auth_time + fresh_age
+}
+
+/// Looks at a link from a mail. Those that are none are counted: whoever tries many is told to wait.
+///
+/// # Errors
+/// When it could not be tried.
+pub async fn open_link(
+    provider: &Provider,
+    purpose: Purpose,
+    token: &str,
+    browser: &Browser<'_>,
+    now: DateTime<Utc>,
+) -> Result<Found, LoginError> {
+    let source = Source::from(browser.address);
+    if provider.settings.rate_limits {
+        provider.limits.reserve(Limit::BadLinks, source, now)?;
+    }
+    let found = match mails::read(provider, purpose, token) {
+        Some(id) => mailed_links::find(&provider.db, purpose, id, now).await,
+        None => Ok(Found::Dead),
+    };
+    if !matches!(found, Ok(Found::Dead)) {
+        provider.limits.give_back(Limit::BadLinks, source, now);
+    }
+    Ok(found?)
+}
+
+/// What became of a code that was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodeOutcome {
+    /// It is the one that was mailed, and still to be spent.
+    Right(MailedLink),
+    /// It is not, or there is none.
+    Wrong,
+    /// Its time is over.
+    Expired,
+    /// It was guessed at too often.
+    TooMany,
+}
+
+/// Looks at a code that was mailed to an address for `purpose`; the try is counted. `owner` makes it that user's alone.
+///
+/// # Errors
+/// When it could not be tried.
+pub async fn try_code(
+    provider: &Provider,
+    purpose: Purpose,
+    email: &crate::domain::email::EmailKey,
+    owner: Option<crate::domain::ids::UserId>,
+    code: &str,
+    browser: &Browser<'_>,
+    now: DateTime<Utc>,
+) -> Result<CodeOutcome, LoginError> {
+    let source = Source::from(browser.address);
+    if provider.settings.rate_limits {
+        provider.limits.reserve(Limit::BadLinks, source, now)?;
+    }
+    let tried = mailed_links::try_code(&provider.db, purpose, email.as_str(), owner, now).await?;
+    let outcome = match tried {
+        CodeTry::Counted(link) => {
+            let keys = provider.keys();
+            let issuer = &provider.settings.issuer;
+            if code_matches(purpose, link.id, code, issuer, &keys.mac.cookie) {
+                provider.limits.give_back(Limit::BadLinks, source, now);
+                CodeOutcome::Right(link)
+            } else {
+                CodeOutcome::Wrong
+            }
+        }
+        CodeTry::TooMany => CodeOutcome::TooMany,
+        CodeTry::Expired => CodeOutcome::Expired,
+        CodeTry::Unknown => CodeOutcome::Wrong,
+    };
+    Ok(outcome)
+}

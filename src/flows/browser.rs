@@ -1,0 +1,77 @@
+//! The browser in front of us, and the session that a login gives it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::provider::Provider;
+use super::sessions::Present;
+use crate::domain::browser_session::{ACR_SINGLE_FACTOR, BrowserSession};
+use crate::domain::ids::SessionId;
+use crate::domain::secret::{PlainToken, TokenHash};
+use crate::domain::user::User;
+
+/// How long a browser is remembered.
+pub const DEVICE_LIFETIME: TimeDelta = TimeDelta::days(180);
+
+/// The longest `User-Agent` that is kept, in bytes.
+const MAX_USER_AGENT: usize = 512;
+
+/// The browser in front of a form.
+#[derive(Debug)]
+pub struct Browser<'a> {
+    /// Where it is.
+    pub address: std::net::IpAddr,
+    /// What it calls itself.
+    pub user_agent: Option<&'a str>,
+    /// The token that tells that it logged in before.
+    pub device: Option<&'a PlainToken>,
+    /// The session that it has.
+    pub present: Option<&'a Present>,
+    /// Its own token, which its forms, pending requests and mailed links are bound to.
+    pub token: Option<TokenHash>,
+    /// The languages that its user prefers, best first (RFC 9110 §12.5.4).
+    pub languages: Vec<String>,
+}
+
+impl Browser<'_> {
+    /// What it calls itself, as it may be stored.
+    pub fn kept_user_agent(&self) -> Option<String> {
+        self.user_agent.map(|text| {
+            let text = &text[..text.floor_char_boundary(MAX_USER_AGENT)];
+            text.replace(char::is_control, " ")
+        })
+    }
+}
+
+/// A session that has just begun or been renewed.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// The session.
+    pub session: BrowserSession,
+    /// The token that the browser is remembered by, if it had none for this user.
+    pub new_device: Option<PlainToken>,
+}
+
+/// A session that begins now, after a login by `amr`.
+pub fn new_session(
+    provider: &Provider,
+    user: &User,
+    browser: &Browser<'_>,
+    amr: &str,
+    now: DateTime<Utc>,
+) -> BrowserSession {
+    let policy = provider.settings.sessions;
+    BrowserSession {
+        id: SessionId::generate(&*provider.random),
+        user_id: user.id,
+        epoch: user.epoch,
+        auth_time: now,
+        acr: ACR_SINGLE_FACTOR.to_owned(),
+        amr: vec![amr.to_owned()],
+        ip_address: Some(browser.address.to_canonical().to_string()),
+        user_agent: browser.kept_user_agent(),
+        created_at: now,
+        last_used_at: now,
+        idle_expires_at: now + policy.idle_ttl.min(policy.ttl),
+        expires_at: now + policy.ttl,
+    }
+}

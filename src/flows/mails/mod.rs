@@ -1,0 +1,108 @@
+//! Asking for mail, and finding out which letter it is.
+//!
+//! 1. A flow [`ask`]s for a mail, inside the transaction that gives the reason. The row says no more than who asked
+//!    about which address, so that a stranger learns nothing from how long it takes.
+//! 2. A job claims the row, and [`letter`] looks up whom it goes to, which letter it is, and makes its link or code.
+//!    Most often there is somebody; for an address that nobody has, the row goes away without a word.
+
+mod letter;
+mod links;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+
+use super::browser::Browser;
+use super::limits::{Limit, Source, TooMany};
+use super::provider::Provider;
+use crate::domain::email::EmailAddress;
+use crate::domain::ids::{MailId, UserId};
+use crate::domain::mail::{MailKind, MailParams};
+use crate::domain::user::User;
+use crate::storage::outgoing_mails::{self, NewMail};
+use crate::storage::{Execute, StorageError};
+
+pub use letter::{Addressed, letter};
+pub use links::{Link, read};
+
+/// Whom a mail is about.
+#[derive(Debug, Clone, Copy)]
+pub struct To<'a> {
+    /// The address.
+    pub email: &'a EmailAddress,
+    /// The account, where it is known.
+    pub user: Option<UserId>,
+}
+
+/// Asks for a mail. It is made and sent soon after the commit.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn ask(
+    provider: &Provider,
+    db: &impl Execute,
+    kind: MailKind,
+    to: To<'_>,
+    params: &MailParams,
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    let mail = NewMail {
+        id: MailId::generate(&*provider.random),
+        kind,
+        email: to.email.as_str(),
+        email_key: to.email.key().as_str(),
+        user_id: to.user,
+        params,
+    };
+    outgoing_mails::insert(db, &mail, now).await?;
+    provider.mail_wanted.notify_one();
+    Ok(())
+}
+
+/// [`ask`]s for a mail to an account, at the address that it has.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn ask_of(
+    provider: &Provider,
+    db: &impl Execute,
+    kind: MailKind,
+    user: &User,
+    params: &MailParams,
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    // A stored address was parsed when it was given; only rules that have changed since can refuse it now.
+    let Ok(email) = EmailAddress::parse(&user.email) else {
+        tracing::error!(user.id = %user.id, "no mail can go to the address of a user");
+        return Ok(());
+    };
+    let to = To {
+        email: &email,
+        user: Some(user.id),
+    };
+    ask(provider, db, kind, to, params, now).await
+}
+
+/// Whether one more mail may be asked for from here.
+///
+/// # Errors
+/// When there were too many.
+pub fn may_ask(provider: &Provider, browser: &Browser<'_>, now: DateTime<Utc>) -> Result<(), TooMany> {
+    if provider.settings.rate_limits {
+        provider
+            .limits
+            .reserve(Limit::Mails, Source::from(browser.address), now)?;
+    }
+    Ok(())
+}
+
+/// `params` with what is to be remembered of the browser that asks.
+pub fn asked_by(browser: &Browser<'_>, params: &MailParams, now: DateTime<Utc>) -> MailParams {
+    MailParams {
+        languages: browser.languages.clone(),
+        browser: browser.token.map(|hash| URL_SAFE_NO_PAD.encode(hash.as_bytes())),
+        user_agent: browser.kept_user_agent(),
+        at: Some(now),
+        ..params.clone()
+    }
+}

@@ -2,6 +2,7 @@
 //! `flows::mails`.
 
 pub mod mailbox;
+pub mod templates;
 
 use std::fmt;
 use std::future::Future;
@@ -26,14 +27,17 @@ pub struct Mail {
 
 impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mail").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Mail")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
 /// What takes mail: a server that speaks SMTP, or the mailbox of `signet dev`.
 pub trait Mailer: fmt::Debug + Send + Sync {
     /// Hands a mail over. It has left when this returns.
-    fn send<'a>(&'a self, mail: &'a Mail) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>;
+    fn send<'a>(&'a self, mail: &'a Mail)
+    -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>;
 }
 
 /// Why a mail was not taken. Its text names no address: servers repeat those in their answers.

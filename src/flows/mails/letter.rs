@@ -89,6 +89,7 @@ pub async fn letter(
         let epoch = epoch.filter(|_| purpose.dies_with_epoch());
         mailed_links::insert(&provider.db, &made, &reader.email_key, epoch).await?;
         context.minutes = Some(purpose.lifetime().num_minutes());
+        context.purpose = Some(purpose.as_str().to_owned());
         if letter == Letter::Code {
             let keys = provider.keys();
             let code = write_code(purpose, mail.id, &settings.issuer, &keys.mac.cookie);

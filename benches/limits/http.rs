@@ -147,6 +147,17 @@ pub fn post(path: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Ve
     request.into_bytes()
 }
 
+/// A POST of JSON.
+pub fn post_json(path: &str, body: &serde_json::Value) -> Vec<u8> {
+    let body = body.to_string();
+    let mut request = start("POST", path, &[]);
+    request.push_str("Content-Type: application/json\r\nContent-Length: ");
+    request.push_str(&body.len().to_string());
+    request.push_str("\r\n\r\n");
+    request.push_str(&body);
+    request.into_bytes()
+}
+
 fn start(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
     for (name, value) in headers {

@@ -19,6 +19,7 @@ mod process;
 mod scenarios;
 mod servers;
 mod table;
+mod timing;
 mod walks;
 
 use std::fs;
@@ -35,7 +36,7 @@ use self::postgres::Postgres;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const SCENARIOS: [&str; 12] = [
+const SCENARIOS: [&str; 13] = [
     "jwks",
     "discovery",
     "client_credentials",
@@ -47,6 +48,7 @@ const SCENARIOS: [&str; 12] = [
     "jwks_under_logins",
     "memory",
     "start",
+    "enumeration",
     "growth",
 ];
 
@@ -179,6 +181,7 @@ async fn scenario(bench: &mut Bench, name: &str, rows: i64) -> anyhow::Result<()
         "jwks_under_logins" => scenarios::jwks_under_logins(bench).await,
         "memory" => scenarios::memory(bench).await,
         "start" => scenarios::start(bench).await,
+        "enumeration" => timing::timing(bench).await,
         "growth" => growth::growth(bench, rows).await,
         other => bail!("no scenario {other}"),
     }

@@ -53,6 +53,11 @@ impl Installation {
     /// Two hashing threads, as the limit has; no rate limits, since the load comes from one address. Everything
     /// else is the default.
     pub fn create(directory: &Path, database: Secret) -> anyhow::Result<Self> {
+        Self::with(directory, database, "")
+    }
+
+    /// [`create`](Self::create) with further sections of the configuration.
+    pub fn with(directory: &Path, database: Secret, sections: &str) -> anyhow::Result<Self> {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = free.local_addr()?;
         drop(free);
@@ -72,7 +77,8 @@ impl Installation {
              [passwords]\n\
              hash_threads = 2\n\
              [rate_limit]\n\
-             enabled = false\n",
+             enabled = false\n\
+             {sections}",
             directory.join("master.key").display()
         );
         fs::write(directory.join("signet.toml"), configuration)?;

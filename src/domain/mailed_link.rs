@@ -238,7 +238,8 @@ mod tests {
     fn a_link_is_good_for_its_purpose_its_issuer_and_nothing_else() {
         let keys = keys(1);
         let token = write_link(Purpose::ResetPassword, id(7), ISSUER, &keys);
-        let read = |purpose, token: &str, issuer, keys| read_link(purpose, token, issuer, keys);
+        let read =
+            |purpose, token: &str, issuer: &str, keys: &MacKeys| read_link(purpose, token, issuer, keys);
         let token = token.expose();
         assert!(token.starts_with("signet_ml_"));
         assert_eq!(read(Purpose::ResetPassword, token, ISSUER, &keys), Some(id(7)));

@@ -2,6 +2,7 @@
 //! `flows::mails`.
 
 pub mod mailbox;
+pub mod smtp;
 pub mod templates;
 
 use std::fmt;

@@ -29,6 +29,7 @@ use crate::flows::{demo, health};
 use crate::http::dev::DevSite;
 use crate::http::ops::{self, OpsState, RenderMetrics};
 use crate::http::{Site, SiteSettings, listen};
+use crate::jobs::send_mail::Post;
 use crate::jobs::{JobSettings, Jobs};
 use crate::mail::mailbox::Mailbox;
 use crate::random::{Random, SystemRandom};
@@ -84,12 +85,16 @@ pub async fn run(
     {
         config.issuer = format!("http://localhost:{}", address.port());
     }
+    let mailbox = (mode != Mode::Serve).then(|| Arc::new(Mailbox::new(Arc::new(SystemClock))));
+    let post = settings::post(&config, mailbox.clone())?;
     let database = Database::open(&config, Role::Serve).await?;
     let served = async {
         database
             .prepare(config.database.auto_migrate, SystemClock.now())
             .await?;
-        let provider = Arc::new(open_provider(&config, &database.db).await?);
+        let mut provider = open_provider(&config, &database.db).await?;
+        provider.settings.mail = post.mailer.is_some();
+        let provider = Arc::new(provider);
         provider.join().await?;
         if mode != Mode::Serve {
             prepare_demo(&provider).await?;
@@ -102,8 +107,8 @@ pub async fn run(
         };
         let served = serve(
             &config,
-            mode,
             site,
+            Mailing { post, mailbox },
             &provider,
             metrics,
             Listeners {
@@ -149,13 +154,20 @@ struct Listeners {
     ops: Option<TcpListener>,
 }
 
+/// How mail leaves.
+struct Mailing {
+    post: Post,
+    /// What `signet dev` shows.
+    mailbox: Option<Arc<Mailbox>>,
+}
+
 /// What `signet dev` serves beside the provider. The demo API knows nothing of us but the published keys.
-fn development(provider: &Arc<Provider>) -> DevSite {
+fn development(provider: &Arc<Provider>, mailbox: Arc<Mailbox>) -> DevSite {
     let keys = Arc::clone(provider);
     DevSite {
         issuer: provider.settings.issuer.clone(),
         jwks: Arc::new(move || keys.keys().ring.jwks(keys.now()).body.clone()),
-        mailbox: Arc::new(Mailbox::default()),
+        mailbox,
         clock: Arc::clone(&provider.clock),
     }
 }
@@ -163,8 +175,8 @@ fn development(provider: &Arc<Provider>) -> DevSite {
 /// Runs listeners and jobs until a signal comes or a listener fails.
 async fn serve(
     config: &Config,
-    mode: Mode,
     site: SiteSettings,
+    mail: Mailing,
     provider: &Arc<Provider>,
     metrics: Metrics,
     listeners: Listeners,
@@ -185,7 +197,7 @@ async fn serve(
         provider: Arc::clone(provider),
         metrics: listeners.ops.is_none().then(|| Arc::clone(&render)),
     };
-    let development = (mode != Mode::Serve).then(|| development(provider));
+    let development = mail.mailbox.map(|mailbox| development(provider, mailbox));
     let site = Site::new(Arc::clone(provider), site);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let main =
@@ -210,6 +222,7 @@ async fn serve(
             poll_interval: config.keys.poll_interval,
             clock_skew: settings::delta(config.keys.clock_skew),
             outbound,
+            post: mail.post,
         },
     );
     let tidying = tokio::spawn(async move {

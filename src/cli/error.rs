@@ -291,9 +291,11 @@ impl From<ServerError> for CommandError {
             ServerError::Hasher(error) => error.into(),
             ServerError::Demo(PrepareError::Client(error)) => error.into(),
             ServerError::Demo(PrepareError::Resource(error)) => error.into(),
-            ServerError::DatabaseUrl { .. } | ServerError::MasterKey(_) | ServerError::Logo { .. } => {
-                Self::caused("configuration", &error)
-            }
+            ServerError::DatabaseUrl { .. }
+            | ServerError::MasterKey(_)
+            | ServerError::Logo { .. }
+            | ServerError::Smtp(_)
+            | ServerError::Templates(_) => Self::caused("configuration", &error),
             ServerError::SchemaPending(_) => Self::caused("schema_pending", &error)
                 .hint("`signet migrate` applies them; database.auto_migrate = true does it at every start"),
             ServerError::Listen { ref source, .. } => {

@@ -57,7 +57,7 @@ use reader::Reader;
 pub const DEFAULT_FILE: &str = "config/signet.toml";
 
 /// Keys, and sections, that are read and checked, and that this version does nothing with yet.
-const NOT_YET: [&str; 2] = ["mail.", "better_auth."];
+const NOT_YET: [&str; 1] = ["better_auth."];
 
 /// The variable that names the file.
 const FILE_VARIABLE: &str = "SIGNET_CONFIG";

@@ -4,6 +4,7 @@
 pub mod deliver_logouts;
 mod reload;
 mod rotate_keys;
+pub mod send_mail;
 mod status_lists;
 pub mod sweep_expired;
 
@@ -14,6 +15,7 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::send_mail::Post;
 use crate::flows::backchannel_logout;
 use crate::flows::provider::Provider;
 use crate::outbound;
@@ -34,6 +36,8 @@ pub struct JobSettings {
     pub clock_skew: TimeDelta,
     /// What reaches the clients that are told of logouts.
     pub outbound: outbound::Client,
+    /// What mail goes through.
+    pub post: Post,
 }
 
 /// The running jobs.
@@ -52,6 +56,7 @@ impl Jobs {
         };
         sweep_expired::describe_metrics();
         backchannel_logout::describe_metrics();
+        send_mail::describe_metrics();
         jobs.tracker.spawn(reload::run(
             Arc::clone(provider),
             settings.poll_interval / LOOKS,
@@ -72,6 +77,11 @@ impl Jobs {
         jobs.tracker.spawn(deliver_logouts::run(
             Arc::clone(provider),
             settings.outbound.clone(),
+            jobs.stop.clone(),
+        ));
+        jobs.tracker.spawn(send_mail::run(
+            Arc::clone(provider),
+            settings.post.clone(),
             jobs.stop.clone(),
         ));
         jobs.tracker.close();

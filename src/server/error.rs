@@ -8,6 +8,8 @@ use crate::flows::keys::KeysError;
 use crate::flows::provider::ReloadError;
 use crate::jose::MasterKeyFileError;
 use crate::jose::wrap::InvalidMasterKey;
+use crate::mail::smtp::InvalidSmtp;
+use crate::mail::templates::TemplatesError;
 use crate::password::StartError;
 use crate::storage::DatabaseUrlError;
 use crate::storage::StorageError;
@@ -69,6 +71,12 @@ pub enum ServerError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Mail server or sender are of no use.
+    #[error(transparent)]
+    Smtp(#[from] InvalidSmtp),
+    /// A mail template is of no use.
+    #[error("mail.templates_dir: {0}")]
+    Templates(#[from] TemplatesError),
     /// The demo cannot be prepared.
     #[error(transparent)]
     Demo(#[from] demo::PrepareError),

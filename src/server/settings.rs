@@ -21,9 +21,14 @@ use crate::flows::registry::Registry;
 use crate::http::SiteSettings;
 use crate::http::pages::assets::Logo;
 use crate::http::pages::view::Branding;
+use crate::jobs::send_mail::Post;
 use crate::jose::pkcs11::{Pkcs11Settings, Pkcs11Token};
 use crate::jose::read_master_keys;
 use crate::jose::wrap::MasterKey;
+use crate::mail::Mailer;
+use crate::mail::mailbox::Mailbox;
+use crate::mail::smtp::{Smtp, SmtpSettings};
+use crate::mail::templates::{Brand, Templates};
 use crate::outbound::{self, Policy};
 use crate::password::{HashParams, Hasher, HasherSettings, StartError};
 use crate::random::{Random, SystemRandom};
@@ -140,6 +145,46 @@ fn account_settings(accounts: &config::Accounts) -> AccountSettings {
         confirm_deletion: accounts.confirm_deletion,
         fresh_age: delta(accounts.fresh_age),
     }
+}
+
+/// What mail goes through: the configured server, else the mailbox of `signet dev`, else nothing.
+///
+/// # Errors
+/// When server, sender or templates are of no use.
+pub(super) fn post(config: &Config, mailbox: Option<Arc<Mailbox>>) -> Result<Post, ServerError> {
+    let accent = config.branding.accent;
+    let brand = Brand {
+        name: config.branding.name.clone(),
+        site: config.issuer.clone(),
+        accent: [accent.red, accent.green, accent.blue],
+    };
+    let smtp = smtp(&config.mail)?;
+    if let Some(smtp) = smtp.as_ref().filter(|smtp| smtp.may_be_overheard()) {
+        tracing::warn!(
+            server = smtp.server_name(),
+            "mail leaves this machine unencrypted, with links and codes that let whoever reads them in"
+        );
+    }
+    let to_server = smtp.map(|smtp| Arc::new(smtp) as Arc<dyn Mailer>);
+    Ok(Post {
+        templates: Arc::new(Templates::open(brand, config.mail.templates_dir.clone())?),
+        mailer: to_server.or_else(|| mailbox.map(|mailbox| mailbox as Arc<dyn Mailer>)),
+    })
+}
+
+/// The configured mail server, which is not connected to yet.
+///
+/// # Errors
+/// When its address or ours is none.
+pub fn smtp(settings: &config::Mail) -> Result<Option<Smtp>, ServerError> {
+    let (Some(url), Some(from)) = (&settings.smtp_url, &settings.from) else {
+        return Ok(None);
+    };
+    let settings = SmtpSettings {
+        url: url.clone(),
+        from: from.clone(),
+    };
+    Ok(Some(Smtp::new(&settings, Arc::new(SystemClock))?))
 }
 
 /// What reaches the addresses that clients registered.

@@ -163,6 +163,7 @@ async fn a_running_provider_tells_within_a_second() {
         poll_interval: Duration::from_secs(1),
         clock_skew: TimeDelta::seconds(60),
         outbound: outbound(),
+        post: walk.app.post.clone(),
     };
     let jobs = Jobs::start(&Arc::clone(&walk.app.provider), &settings);
     log_out(&walk.app, session(&tokens)).await;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use signet::clock::{Clock, SystemClock, TestClock};
 use signet::domain::browser_session::SessionPolicy;
 use signet::domain::email::EmailAddress;
-use signet::domain::ids::{ClientId, UserId};
+use signet::domain::ids::{ClientId, MailId, UserId};
 use signet::domain::key_schedule::{KeyPolicy, MAX_UNCONFIRMED};
 use signet::domain::password::Password;
 use signet::domain::refresh_token::RefreshPolicy;
@@ -31,8 +31,11 @@ use signet::http::listen::listen;
 use signet::http::ops::OpsState;
 use signet::http::pages::view::Branding;
 use signet::http::{Site, SiteSettings};
+use signet::jobs::send_mail::{Post, Postman};
 use signet::jose::wrap::MasterKey;
-use signet::mail::mailbox::Mailbox;
+use signet::mail::Mailer;
+use signet::mail::mailbox::{Mailbox, Message};
+use signet::mail::templates::{Brand, Templates};
 use signet::oauth::scope::ScopeSet;
 use signet::oauth::signing_algorithm::SigningAlgorithm;
 use signet::password::{HashParams, Hasher, HasherSettings};
@@ -63,6 +66,8 @@ pub struct Options {
     pub allowed_origins: Vec<String>,
     /// How long clients and resources are believed without the database.
     pub max_unconfirmed: Duration,
+    /// What takes its mail, or nothing; by default the mailbox that [`TestApp::deliver_mail`] looks into.
+    pub mailer: Option<Option<Arc<dyn Mailer>>>,
 }
 
 /// The keys' settings by default.
@@ -137,6 +142,7 @@ impl Default for Options {
             development: false,
             allowed_origins: Vec::new(),
             max_unconfirmed: MAX_UNCONFIRMED.to_std().expect("positive"),
+            mailer: None,
         }
     }
 }
@@ -148,6 +154,8 @@ pub struct TestApp {
     pub issuer: String,
     pub provider: Arc<Provider>,
     pub clock: Arc<TestClock>,
+    mailbox: Arc<Mailbox>,
+    pub post: Post,
     /// Declared before the database, so that it is dropped before it.
     server: ServerHandle,
     pub database: Arc<TestDatabase>,
@@ -218,13 +226,27 @@ impl TestApp {
         };
         let provider = Arc::new(Provider::open(parts).await.expect("the keys are made"));
         let site = Site::new(provider.clone(), options.site);
-        let development = options.development.then(|| development(&provider));
+        let mailbox = Arc::new(Mailbox::new(clock.clone()));
+        let development = options
+            .development
+            .then(|| development(&provider, mailbox.clone()));
+        let brand = Brand {
+            name: provider.settings.brand.clone(),
+            site: issuer.clone(),
+            accent: [0x1d, 0x4e, 0xd8],
+        };
+        let post = Post {
+            templates: Arc::new(Templates::open(brand, None).expect("ours are right")),
+            mailer: options.mailer.unwrap_or_else(|| Some(mailbox.clone())),
+        };
         let server = run(listener, site, development);
         Self {
             url,
             issuer,
             provider,
             clock,
+            mailbox,
+            post,
             server,
             database,
         }
@@ -233,6 +255,25 @@ impl TestApp {
     /// Moves the clock.
     pub fn advance(&self, by: TimeDelta) {
         self.clock.advance(by);
+    }
+
+    /// Sends all mail that is due, as the job does, and returns what came into the mailbox by it, oldest first.
+    pub async fn deliver_mail(&self) -> Vec<Message> {
+        let before: Vec<MailId> = self.mails().iter().map(|mail| mail.id).collect();
+        let mut postman = Postman::new(self.provider.clone(), self.post.clone());
+        while postman.round().await.expect("the database answers") > 0 {
+            postman.finish().await;
+        }
+        let mut mails = self.mails();
+        mails.retain(|mail| !before.contains(&mail.id));
+        mails
+    }
+
+    /// All mail that has come into the mailbox, oldest first.
+    pub fn mails(&self) -> Vec<Message> {
+        let mut mails = self.mailbox.messages();
+        mails.reverse();
+        mails
     }
 
     pub fn db(&self) -> &Db {
@@ -365,12 +406,12 @@ impl Drop for TestApp {
 }
 
 /// What `signet dev` hands to its pages.
-fn development(provider: &Arc<Provider>) -> DevSite {
+fn development(provider: &Arc<Provider>, mailbox: Arc<Mailbox>) -> DevSite {
     let published = provider.clone();
     DevSite {
         issuer: provider.settings.issuer.clone(),
         jwks: Arc::new(move || published.keys().ring.jwks(published.now()).body.clone()),
-        mailbox: Arc::new(Mailbox::default()),
+        mailbox,
         clock: provider.clock.clone(),
     }
 }

@@ -39,5 +39,6 @@ pub fn configure(config: &mut web::ServiceConfig, site: DevSite) {
         .route("/dev/licence.txt", web::get().to(demo_app::licence))
         .route("/dev/api/me", web::get().to(demo_api::me))
         .route("/dev/mailbox", web::get().to(mailbox::page))
-        .route("/dev/mailbox.json", web::get().to(mailbox::json));
+        .route("/dev/mailbox.json", web::get().to(mailbox::json))
+        .route("/dev/mailbox/{id}", web::get().to(mailbox::html));
 }

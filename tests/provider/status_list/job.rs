@@ -30,6 +30,7 @@ async fn what_ends_is_listed_within_seconds_and_what_is_unused_is_given_back_at_
         poll_interval: Duration::from_secs(1),
         clock_skew: TimeDelta::seconds(60),
         outbound: Client::new(Policy::STRANGERS),
+        post: walk.app.post.clone(),
     };
     let jobs = Jobs::start(&Arc::clone(&walk.app.provider), &settings);
     let web = walk.confidential("web", json!({})).await;

@@ -34,7 +34,7 @@ use ipnet::IpNet;
 use toml::Table;
 
 pub use accounts::Accounts;
-pub use better_auth::{BetterAuth, Links};
+pub use better_auth::{BetterAuth, JwtClaim, Links};
 pub use branding::{Branding, Colour};
 pub use clients::Clients;
 pub use cors::Cors;
@@ -57,7 +57,7 @@ use reader::Reader;
 pub const DEFAULT_FILE: &str = "config/signet.toml";
 
 /// Keys, and sections, that are read and checked, and that this version does nothing with yet.
-const NOT_YET: [&str; 1] = ["better_auth."];
+const NOT_YET: [&str; 1] = ["better_auth.secret"];
 
 /// The variable that names the file.
 const FILE_VARIABLE: &str = "SIGNET_CONFIG";

@@ -9,15 +9,11 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::ids::{SessionId, UserId};
 use super::mac::{MAC_LENGTH, MacKeys};
 use super::secret::Secret;
-
-/// What every session token starts with.
-const SESSION_TOKEN_PREFIX: &str = "signet_st_";
+use super::session_token::{self, Form};
 
 /// The `acr` of a login with one factor. The standard's `0` would say that it must not be trusted at all;
 /// names of our own would mean nothing to others (OpenID Connect Core 1.0 §2).
@@ -29,10 +25,7 @@ pub const AMR_PASSWORD: &str = "pwd";
 /// The `amr` of what was mailed and came back: a link or a code, good once (RFC 8176 §2).
 pub const AMR_ONE_TIME: &str = "otp";
 
-const TOKEN_PURPOSE: &str = "signet/st/cookie/v1";
 const BIND_PURPOSE: &str = "signet/bind/v1";
-const LENGTH: usize = 16 + MAC_LENGTH;
-const ENCODED: usize = LENGTH * 4 / 3;
 
 /// A browser session.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,6 +54,8 @@ pub struct BrowserSession {
     pub idle_expires_at: DateTime<Utc>,
     /// When it ends in any case.
     pub expires_at: DateTime<Utc>,
+    /// Whether it outlives its browser, and its life grows with its use.
+    pub remembered: bool,
 }
 
 impl fmt::Debug for BrowserSession {
@@ -80,6 +75,21 @@ pub struct SessionPolicy {
     pub idle_ttl: TimeDelta,
 }
 
+/// How long a session lasts that is not remembered.
+const UNREMEMBERED_TTL: TimeDelta = TimeDelta::days(1);
+
+impl SessionPolicy {
+    /// How long a session may live that begins now: without use, and in any case.
+    pub fn lives(self, remembered: bool) -> (TimeDelta, TimeDelta) {
+        if remembered {
+            (self.idle_ttl.min(self.ttl), self.ttl)
+        } else {
+            let ttl = UNREMEMBERED_TTL.min(self.ttl);
+            (ttl, ttl)
+        }
+    }
+}
+
 /// A use is written down when the last one written is older than this; more often would make every request
 /// a write.
 const TOUCH_INTERVAL: TimeDelta = TimeDelta::minutes(1);
@@ -89,42 +99,55 @@ impl BrowserSession {
     pub fn is_due_for_touch(&self, now: DateTime<Utc>) -> bool {
         now >= self.last_used_at + TOUCH_INTERVAL
     }
+
+    /// When its life last grew, as its expiry tells. One at the end of its life grows no more.
+    pub fn extended_at(&self, policy: SessionPolicy) -> DateTime<Utc> {
+        if self.remembered && self.idle_expires_at < self.expires_at {
+            (self.idle_expires_at - policy.idle_ttl).max(self.created_at)
+        } else {
+            self.last_used_at
+        }
+    }
+
+    /// Whether a use at `now` makes its life longer, for whoever does so every `update_age` at most.
+    pub fn is_due_for_extension(
+        &self,
+        policy: SessionPolicy,
+        update_age: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> bool {
+        self.remembered
+            && self.idle_expires_at < self.expires_at
+            && now >= self.extended_at(policy) + update_age
+    }
 }
 
 /// The cookie's value for a session, not yet percent-encoded.
 pub fn write_cookie(session: SessionId, issuer: &str, tokens: &MacKeys, cookies: &MacKeys) -> Secret {
-    let id = session.as_uuid().as_bytes();
-    let mut bytes = Zeroizing::new([0; LENGTH]);
-    bytes[..16].copy_from_slice(id);
-    bytes[16..].copy_from_slice(&tokens.current().1.mac(TOKEN_PURPOSE, &[issuer.as_bytes(), id]));
-    let token = Zeroizing::new(format!(
-        "{SESSION_TOKEN_PREFIX}{}",
-        URL_SAFE_NO_PAD.encode(&bytes[..])
-    ));
-    let signature = cookies.current().1.plain(token.as_bytes());
-    Secret::new(format!("{}.{}", *token, STANDARD.encode(signature)))
+    let token = session_token::write(Form::Cookie, session, issuer, tokens);
+    sign(token.expose(), cookies)
 }
 
 /// The session that a cookie's value stands for. `None` for anything that [`write_cookie`] cannot have made.
 /// Whether the session lives is the database's to say.
 pub fn read_cookie(value: &str, issuer: &str, tokens: &MacKeys, cookies: &MacKeys) -> Option<SessionId> {
-    let (token, signature) = value.rsplit_once('.')?;
+    let token = signed(value, cookies)?;
+    session_token::read(Form::Cookie, token, issuer, tokens)
+}
+
+/// A value with its signature behind: the form that Better Auth gives to cookies, not yet percent-encoded.
+pub fn sign(value: &str, cookies: &MacKeys) -> Secret {
+    let signature = cookies.current().1.plain(value.as_bytes());
+    Secret::new(format!("{value}.{}", STANDARD.encode(signature)))
+}
+
+/// The value in front of a signature that is right.
+pub fn signed<'a>(text: &'a str, cookies: &MacKeys) -> Option<&'a str> {
+    let (value, signature) = text.rsplit_once('.')?;
     let mut mac = [0; MAC_LENGTH + 1];
     let decoded = STANDARD.decode_slice(signature, &mut mac).ok()?;
-    let signed = |key: &super::mac::MacKey| key.plain_verifies(token.as_bytes(), &mac[..decoded]);
-    if decoded != MAC_LENGTH || !cookies.all().any(signed) {
-        return None;
-    }
-    let encoded = token.strip_prefix(SESSION_TOKEN_PREFIX)?;
-    let mut bytes = Zeroizing::new([0; LENGTH]);
-    if encoded.len() != ENCODED || URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes[..]) != Ok(LENGTH) {
-        return None;
-    }
-    let (id, mac) = bytes.split_first_chunk::<16>()?;
-    tokens
-        .all()
-        .any(|key| key.verifies(TOKEN_PURPOSE, &[issuer.as_bytes(), id], mac))
-        .then(|| SessionId::from(Uuid::from_bytes(*id)))
+    let signs = |key: &super::mac::MacKey| key.plain_verifies(value.as_bytes(), &mac[..decoded]);
+    (decoded == MAC_LENGTH && cookies.all().any(signs)).then_some(value)
 }
 
 /// The value of the cookie that binds a session to this very host.
@@ -144,6 +167,8 @@ pub fn bind_matches(value: &str, session: SessionId, issuer: &str, cookies: &Mac
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::domain::mac::MacKey;
 

@@ -53,6 +53,11 @@ pub fn parse_name(text: &str) -> Option<String> {
     (fits && !name.chars().any(char::is_control)).then(|| name.to_owned())
 }
 
+/// Whether a text may stand for the address of a picture.
+pub fn is_picture(text: &str) -> bool {
+    text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
+}
+
 /// The claims that a profile may hold, with the type of each (OpenID Connect Core 1.0 §5.1). `sub`, `name`,
 /// `email`, `email_verified` and `updated_at` are columns of their own.
 const PROFILE_CLAIMS: [(&str, Kind); 15] = [
@@ -129,6 +134,11 @@ impl Profile {
             }
         }
         Ok(Self(claims))
+    }
+
+    /// The address of a picture of the user.
+    pub fn picture(&self) -> Option<&str> {
+        self.0.get("picture")?.as_str()
     }
 
     /// The claims as the database takes them.

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::provider::Provider;
 use super::sessions::Present;
 use crate::domain::browser_session::{ACR_SINGLE_FACTOR, BrowserSession};
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::domain::secret::{PlainToken, TokenHash};
 use crate::domain::user::User;
 
@@ -30,9 +30,38 @@ pub struct Browser<'a> {
     pub token: Option<TokenHash>,
     /// The languages that its user prefers, best first (RFC 9110 §12.5.4).
     pub languages: Vec<String>,
+    /// What its user wants of a session that begins.
+    pub stay: Stay,
+    /// What becomes of the session that it has, if that is another user's.
+    pub others: Others,
+}
+
+/// How long a browser is to keep a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stay {
+    /// As long as it is used.
+    Remembered,
+    /// Until the browser is closed, and a day at most.
+    UntilClosed,
+}
+
+/// What becomes of the session of another user in the same browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// It ends: nobody is two people at once.
+    End,
+    /// It waits beside the new one, in a cookie of its own.
+    Wait,
 }
 
 impl Browser<'_> {
+    /// The session that ends when `user` logs in: another user's, unless it waits.
+    pub fn replaced_by(&self, user: UserId) -> Option<SessionId> {
+        let others = self.present.filter(|present| present.user.id != user);
+        let ends = others.filter(|_| self.others == Others::End);
+        ends.map(|present| present.session.id)
+    }
+
     /// What it calls itself, as it may be stored.
     pub fn kept_user_agent(&self) -> Option<String> {
         self.user_agent.map(|text| {
@@ -47,6 +76,8 @@ impl Browser<'_> {
 pub struct LoggedIn {
     /// The session.
     pub session: BrowserSession,
+    /// Its user.
+    pub user: User,
     /// The token that the browser is remembered by, if it had none for this user.
     pub new_device: Option<PlainToken>,
 }
@@ -59,7 +90,8 @@ pub fn new_session(
     amr: &str,
     now: DateTime<Utc>,
 ) -> BrowserSession {
-    let policy = provider.settings.sessions;
+    let remembered = browser.stay == Stay::Remembered;
+    let (idle_ttl, ttl) = provider.settings.sessions.lives(remembered);
     BrowserSession {
         id: SessionId::generate(&*provider.random),
         user_id: user.id,
@@ -71,7 +103,8 @@ pub fn new_session(
         user_agent: browser.kept_user_agent(),
         created_at: now,
         last_used_at: now,
-        idle_expires_at: now + policy.idle_ttl.min(policy.ttl),
-        expires_at: now + policy.ttl,
+        idle_expires_at: now + idle_ttl,
+        expires_at: now + ttl,
+        remembered,
     }
 }

@@ -113,14 +113,13 @@ pub async fn log_in(
     };
     // The same user again keeps the session: its `sid` stands in tokens (OpenID Connect Core §3.1.2.1).
     let same_user = browser.present.filter(|present| present.user.id == user.id);
-    let replaces = browser.present.filter(|present| present.user.id != user.id);
     let mut session = new_session(provider, &user, browser, AMR_PASSWORD, now);
     if let Some(present) = same_user {
         session.id = present.session.id;
     }
     let mut login = Login {
         session: &session,
-        replaces: replaces.map(|present| present.session.id),
+        replaces: browser.replaced_by(user.id),
         account: &checked.account,
         bucket: checked.bucket,
         new_device: new_device.as_ref().map(PlainToken::hash),
@@ -143,7 +142,11 @@ pub async fn log_in(
     let session = login.session.clone();
     tracing::info!(user.id = %user.id, "a user logged in");
     metrics::counter!("signet_logins_total").increment(1);
-    Ok(LoginOutcome::LoggedIn(Box::new(LoggedIn { session, new_device })))
+    Ok(LoginOutcome::LoggedIn(Box::new(LoggedIn {
+        session,
+        user,
+        new_device,
+    })))
 }
 
 /// A password that was looked at.

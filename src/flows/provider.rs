@@ -19,6 +19,7 @@ use super::masters::Masters;
 use super::registry::Registry;
 use super::status_indexes::StatusIndexes;
 use super::status_lists::{self, StatusLists};
+use super::user_token::UserTokenSettings;
 use crate::clock::Clock;
 use crate::domain::browser_session::SessionPolicy;
 use crate::domain::refresh_token::RefreshPolicy;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub min_strength: u8,
     /// Whether anybody is ever told to wait.
     pub rate_limits: bool,
+    /// What the JWTs of a session say.
+    pub user_tokens: UserTokenSettings,
 }
 
 /// What people may do with accounts.

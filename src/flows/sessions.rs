@@ -1,6 +1,6 @@
 //! The session in front of a browser, and what its user may do with their sessions.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::provider::Provider;
 use crate::domain::browser_session::BrowserSession;
@@ -35,15 +35,64 @@ pub async fn present(
     let Some((session, user)) = storage::sessions::find_live(&provider.db, id, now).await? else {
         return Ok(None);
     };
-    let renewed = session.is_due_for_touch(now);
-    if renewed {
-        let idle_expires_at = now + provider.settings.sessions.idle_ttl;
+    let due = session.is_due_for_touch(now);
+    if due {
+        let idle_expires_at = if session.remembered {
+            now + provider.settings.sessions.idle_ttl
+        } else {
+            session.idle_expires_at
+        };
         storage::sessions::touch(&provider.db, id, now, idle_expires_at).await?;
     }
+    let renewed = due && session.remembered;
     Ok(Some(Present {
         session,
         user,
         renewed,
+    }))
+}
+
+/// The session of this id, if it lives, as [`present`] finds it; but its life grows only once in `update_age`,
+/// which clients count with.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn present_by_age(
+    provider: &Provider,
+    id: SessionId,
+    update_age: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<Option<Present>, StorageError> {
+    let Some(mut present) = unchanged(provider, id, now).await? else {
+        return Ok(None);
+    };
+    let session = &mut present.session;
+    let policy = provider.settings.sessions;
+    present.renewed = session.is_due_for_extension(policy, update_age, now);
+    if present.renewed || session.is_due_for_touch(now) {
+        if present.renewed {
+            session.idle_expires_at = (now + policy.idle_ttl).min(session.expires_at);
+        }
+        storage::sessions::touch(&provider.db, id, now, session.idle_expires_at).await?;
+        session.last_used_at = now;
+    }
+    Ok(Some(present))
+}
+
+/// The session of this id, if it lives. That it was looked at is not written down.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn unchanged(
+    provider: &Provider,
+    id: SessionId,
+    now: DateTime<Utc>,
+) -> Result<Option<Present>, StorageError> {
+    let found = storage::sessions::find_live(&provider.db, id, now).await?;
+    Ok(found.map(|(session, user)| Present {
+        session,
+        user,
+        renewed: false,
     }))
 }
 
@@ -83,6 +132,19 @@ pub async fn revoke_others(
     now: DateTime<Utc>,
 ) -> Result<u64, StorageError> {
     storage::sessions::end_others(&provider.db, present.user.id, present.session.id, now).await
+}
+
+/// Ends every session of the user, this one too, and says how many.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn revoke_all(
+    provider: &Provider,
+    present: &Present,
+    now: DateTime<Utc>,
+) -> Result<u64, StorageError> {
+    let none = SessionId::from(uuid::Uuid::nil());
+    storage::sessions::end_others(&provider.db, present.user.id, none, now).await
 }
 
 /// Logs out: ends the session, and the families that it gave without `offline_access`.

@@ -27,15 +27,29 @@ pub struct Form<'a> {
     pub email: &'a str,
     /// The password.
     pub password: &'a crate::domain::secret::Secret,
+    /// The address of a picture, already found to be one.
+    pub picture: Option<&'a str>,
+    /// Whether somebody may be without a name.
+    pub names: Names,
+}
+
+/// Whether an account must have a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// It must.
+    Required,
+    /// It may be empty, as it may be for Better Auth's clients.
+    Optional,
 }
 
 /// What became of a signup.
 #[derive(Debug)]
 pub enum SignupOutcome {
     /// The account is there, and its user is in.
-    SignedUp(LoggedIn),
-    /// The account is there, but of no use before its address is proven.
-    MustVerify,
+    SignedUp(Box<LoggedIn>),
+    /// The account is there, but of no use before its address is proven. Where the address is taken this is a user whom
+    /// nobody has, and nothing else tells the two apart.
+    MustVerify(Box<User>),
     /// Something typed must be mended.
     Refused(Faults),
 }
@@ -110,7 +124,12 @@ pub async fn sign_up(
         provider.limits.reserve(Limit::Signups, source, now)?;
     }
     let give_back = || provider.limits.give_back(Limit::Signups, source, now);
-    let name = parse_name(form.name);
+    let name = match form.names {
+        Names::Optional if form.name.trim().is_empty() => Some(String::new()),
+        Names::Optional | Names::Required => parse_name(form.name),
+    };
+    let picture = form.picture.map(|picture| ("picture".to_owned(), picture.into()));
+    let profile = Profile::new(picture.into_iter().collect()).unwrap_or_default();
     let email = EmailAddress::parse(form.email);
     let known = [form.email, form.name, &provider.settings.brand];
     let password = new_password(
@@ -141,7 +160,7 @@ pub async fn sign_up(
         email: email.as_str().to_owned(),
         email_verified: false,
         name,
-        profile: Profile::default(),
+        profile,
         epoch: 0,
         created_at: now,
         updated_at: now,
@@ -178,7 +197,7 @@ pub async fn sign_up(
     if taken {
         tx.commit().await?;
         if accounts.require_verified_email {
-            return Ok(SignupOutcome::MustVerify);
+            return Ok(SignupOutcome::MustVerify(Box::new(user)));
         }
         return Ok(SignupOutcome::Refused(Faults {
             email: Some(EmailFault::Taken),
@@ -193,16 +212,16 @@ pub async fn sign_up(
     tracing::info!(user.id = %user.id, "a user signed up");
     metrics::counter!("signet_signups_total").increment(1);
     if !may_log_in {
-        return Ok(SignupOutcome::MustVerify);
+        return Ok(SignupOutcome::MustVerify(Box::new(user)));
     }
-    if let Some(present) = browser.present {
-        // The browser's session of before is another user's: nobody is two people at once.
-        super::sessions::log_out(provider, present.session.id, now).await?;
+    if let Some(replaced) = browser.replaced_by(user.id) {
+        super::sessions::log_out(provider, replaced, now).await?;
     }
-    Ok(SignupOutcome::SignedUp(LoggedIn {
+    Ok(SignupOutcome::SignedUp(Box::new(LoggedIn {
         session,
+        user,
         new_device: Some(device),
-    }))
+    })))
 }
 
 /// A password that may be chosen: of a fair length, and not guessable by whoever knows `known`.

@@ -67,24 +67,37 @@ impl FromRequest for Form {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let form = is_form(request);
-        let bytes = web::Bytes::from_request(request, payload);
+        let bytes = whole(request, payload);
         Box::pin(async move {
             if !form {
                 return Ok(Self(Err(BodyError::ContentType)));
             }
-            Ok(Self(match tokio::time::timeout(PATIENCE, bytes).await {
-                Err(_) => Err(BodyError::Slow),
-                Ok(Err(error)) => {
-                    let status = error.as_response_error().status_code();
-                    Err(if status == StatusCode::PAYLOAD_TOO_LARGE {
-                        BodyError::TooLarge
-                    } else {
-                        BodyError::Broken
-                    })
-                }
-                Ok(Ok(bytes)) => Fields::parse(&bytes).map_err(|_| BodyError::Malformed),
-            }))
+            let bytes = bytes.await;
+            let fields = bytes.and_then(|bytes| Fields::parse(&bytes).map_err(|_| BodyError::Malformed));
+            Ok(Self(fields))
         })
+    }
+}
+
+/// The bytes of a body.
+pub fn whole(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<web::Bytes, BodyError>> + use<> {
+    let bytes = web::Bytes::from_request(request, payload);
+    async move {
+        match tokio::time::timeout(PATIENCE, bytes).await {
+            Err(_) => Err(BodyError::Slow),
+            Ok(Err(error)) => {
+                let status = error.as_response_error().status_code();
+                Err(if status == StatusCode::PAYLOAD_TOO_LARGE {
+                    BodyError::TooLarge
+                } else {
+                    BodyError::Broken
+                })
+            }
+            Ok(Ok(bytes)) => Ok(bytes),
+        }
     }
 }
 

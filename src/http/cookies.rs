@@ -37,31 +37,57 @@ pub struct Cookies {
     pub device: Option<PlainToken>,
 }
 
+/// The `Cookie` headers of a request, as they came.
+#[derive(Debug)]
+pub struct CookieHeaders(Vec<String>);
+
+impl CookieHeaders {
+    /// Those of a request.
+    pub fn of(request: &HttpRequest) -> Self {
+        // Other applications of the host may set what is no ASCII; ours are still to be found beside it.
+        let headers = request.headers().get_all(COOKIE);
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Self(headers.map(text).collect())
+    }
+
+    /// Whether there are any.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Every cookie, as name and value.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter().flat_map(|header| header.split(';'));
+        pairs.filter_map(|pair| pair.trim().split_once('='))
+    }
+
+    /// The value of a cookie.
+    pub fn one(&self, name: &str) -> Option<&str> {
+        let mut values = self
+            .pairs()
+            .filter(|(known, _)| *known == name)
+            .map(|(_, value)| value);
+        let first = values.next()?;
+        // Somebody planted a second one: it is not for us to choose.
+        values.all(|value| value == first).then_some(first)
+    }
+
+    /// The session of a cookie, without the one that binds it to the host: for addresses that ask for none.
+    pub fn unbound_session(&self, name: &str, site: &Site) -> Option<SessionId> {
+        session(self.one(name)?, None, site)
+    }
+}
+
 impl Cookies {
     /// Reads the cookies of a request. What is malformed or forged is absent.
     pub fn read(request: &HttpRequest, site: &Site) -> Self {
-        // Other applications of the host may set what is no ASCII; ours are still to be found beside it.
-        let headers: Vec<_> = request
-            .headers()
-            .get_all(COOKIE)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .collect();
-        let one = |name: &str| {
-            let mut values = headers
-                .iter()
-                .flat_map(|header| header.split(';'))
-                .filter_map(|pair| pair.trim().split_once('='))
-                .filter(|(known, _)| *known == name)
-                .map(|(_, value)| value);
-            let first = values.next()?;
-            // Somebody planted a second one: it is not for us to choose.
-            values.all(|value| value == first).then_some(first)
-        };
+        let headers = CookieHeaders::of(request);
+        let one = |name: &str| headers.one(name);
         let names = &site.cookies;
         let token = |name, kind| one(name).and_then(|value| PlainToken::parse(kind, value));
         Self {
             session: one(&names.session)
-                .and_then(|value| session(value, names.bind.as_deref().map(&one), site)),
+                .and_then(|value| session(value, names.bind.as_deref().map(one), site)),
             browser: token(&names.browser, TokenKind::Browser),
             device: token(&names.device, TokenKind::Device),
         }
@@ -88,16 +114,36 @@ pub fn session_cookies(site: &Site, session: &BrowserSession) -> Vec<HeaderValue
     let names = &site.cookies;
     let keys = site.provider.keys();
     let issuer = &site.provider.settings.issuer;
-    let policy = site.provider.settings.sessions;
-    let max_age = policy.idle_ttl.min(policy.ttl).num_seconds();
-    let value = browser_session::write_cookie(session.id, issuer, &keys.mac.session_token, &keys.mac.cookie);
-    let value = utf8_percent_encode(value.expose(), COMPONENT).to_string();
-    let mut cookies = vec![names.set(&names.session, &value, max_age, names.domain.as_deref())];
+    let max_age = session.remembered.then(|| longest_idle(site));
+    let value = session_value(site, session.id);
+    let domain = names.domain.as_deref();
+    let mut cookies = vec![names.set_for(&names.session, &value, max_age, domain)];
     if let Some(bind) = &names.bind {
         let value = browser_session::write_bind(session.id, issuer, &keys.mac.cookie);
-        cookies.push(names.set(bind, value.expose(), max_age, None));
+        cookies.push(names.set_for(bind, value.expose(), max_age, None));
     }
     cookies
+}
+
+/// The `Max-Age` of a session's cookie.
+pub fn longest_idle(site: &Site) -> i64 {
+    let policy = site.provider.settings.sessions;
+    policy.idle_ttl.min(policy.ttl).num_seconds()
+}
+
+/// What the cookie of a session holds.
+pub fn session_value(site: &Site, session: SessionId) -> String {
+    let keys = site.provider.keys();
+    let issuer = &site.provider.settings.issuer;
+    let value = browser_session::write_cookie(session, issuer, &keys.mac.session_token, &keys.mac.cookie);
+    utf8_percent_encode(value.expose(), COMPONENT).to_string()
+}
+
+/// What a cookie in the signed form holds.
+pub fn signed_value(site: &Site, value: &str) -> String {
+    let keys = site.provider.keys();
+    let value = browser_session::sign(value, &keys.mac.cookie);
+    utf8_percent_encode(value.expose(), COMPONENT).to_string()
 }
 
 /// `Set-Cookie` that takes the session away.

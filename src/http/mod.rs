@@ -1,6 +1,7 @@
 //! What HTTP says. Knows neither SQL nor keys.
 
 mod admission;
+pub mod better_auth;
 pub mod body;
 mod client_address;
 mod cookie_names;
@@ -25,4 +26,5 @@ mod security_headers;
 mod site;
 mod visitor;
 
+pub use better_auth::BetterAuthSettings;
 pub use site::{Site, SiteSettings};

@@ -10,7 +10,7 @@ use super::oauth::{introspect, jwks, logout, metadata, revoke, status_list, toke
 use super::pages::{account, asset, consent_form, login, logout as logout_page, signup};
 use super::redirect::see_other;
 use super::site::Site;
-use super::{cors, error};
+use super::{better_auth, cors, error};
 
 /// Adds every address of `site`.
 pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
@@ -72,6 +72,7 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
     add(at("/account/sessions/{id}/revoke").post(account::revoke));
     add(at("/assets/{file}").route(read().to(asset::get)));
     add(only("GET, HEAD", at("/")).route(read().to(home)));
+    better_auth::configure(config, site);
     // Browsers ask for it beside whatever is no page of ours: JSON, and the demo application.
     config.service(web::resource("/favicon.ico").route(read().to(asset::icon)));
 }

@@ -6,6 +6,7 @@ use actix_web::http::header::HeaderValue;
 use ipnet::IpNet;
 use url::Url;
 
+use super::better_auth::{BetterAuthSettings, Origins, RateLimits};
 use super::cookie_names::CookieNames;
 use super::metadata_cache::MetadataCache;
 use super::pages::view::{Branding, Pages};
@@ -23,6 +24,8 @@ pub struct SiteSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// `[branding]`.
     pub branding: Branding,
+    /// `[better_auth]`.
+    pub better_auth: BetterAuthSettings,
 }
 
 /// The provider as a web site. One a process, shared by its workers.
@@ -41,6 +44,12 @@ pub struct Site {
     pub cookies: CookieNames,
     /// Whose word on the client's address is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// What the operator decided about the addresses under `/api/auth`.
+    pub better_auth: BetterAuthSettings,
+    /// Whose pages may call them, and where they may send browsers.
+    pub better_auth_origins: Origins,
+    /// How often they may be called.
+    pub better_auth_limits: RateLimits,
     /// `Cache-Control` of the JWKS and the metadata.
     pub(super) public_cache: HeaderValue,
     /// The metadata, made once a revision of the registry.
@@ -56,9 +65,13 @@ impl Site {
         let base = issuer.path().trim_end_matches('/').to_owned();
         let secure = issuer.scheme() == "https";
         let max_age = provider.settings.keys.policy.jwks_max_age.num_seconds();
+        let origin = issuer.origin().ascii_serialization();
         Self {
             pages: Pages::new(settings.branding, &base),
-            origin: issuer.origin().ascii_serialization(),
+            better_auth_origins: Origins::new(&origin, &settings.better_auth.trusted_origins),
+            better_auth: settings.better_auth,
+            better_auth_limits: RateLimits::default(),
+            origin,
             cookies: CookieNames::new(&settings.cookie_prefix, settings.cookie_domain, secure),
             trusted_proxies: settings.trusted_proxies,
             public_cache: HeaderValue::try_from(format!("public, max-age={max_age}"))

@@ -12,7 +12,7 @@ use super::fields::Fields;
 use super::site::Site;
 use crate::domain::ids::SessionId;
 use crate::domain::secret::{PlainToken, TokenKind};
-use crate::flows::browser::{Browser, LoggedIn};
+use crate::flows::browser::{Browser, LoggedIn, Others, Stay};
 use crate::flows::sessions::{self, Present};
 
 /// A browser.
@@ -75,6 +75,8 @@ impl Visitor {
             present: self.present.as_ref(),
             token: Some(self.browser.hash()),
             languages: languages(request),
+            stay: Stay::Remembered,
+            others: Others::End,
         }
     }
 

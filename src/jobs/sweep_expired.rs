@@ -15,7 +15,8 @@ use crate::flows::provider::{Provider, Settings};
 use crate::random::Random;
 use crate::storage::{
     Db, StorageError, access_tokens, authorization_codes, authorization_requests, client_assertion_jtis,
-    events, logins, logout_deliveries, nodes, sessions, status_blocks, status_lists, token_families,
+    events, logins, logout_deliveries, nodes, one_time_tokens, sessions, status_blocks, status_lists,
+    token_families,
 };
 
 /// How often a table is looked at, on average.
@@ -50,11 +51,12 @@ enum Kind {
     StatusTombstones,
     StatusRuns,
     LogoutDeliveries,
+    OneTimeTokens,
 }
 
 impl Kind {
     /// Families before sessions: a session stays as long as a family reads it.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::AuthorizationRequests,
         Self::AuthorizationCodes,
         Self::TokenFamilies,
@@ -68,6 +70,7 @@ impl Kind {
         Self::StatusTombstones,
         Self::StatusRuns,
         Self::LogoutDeliveries,
+        Self::OneTimeTokens,
     ];
 
     const fn table(self) -> &'static str {
@@ -85,6 +88,7 @@ impl Kind {
             Self::StatusTombstones => "status_tombstones",
             Self::StatusRuns => "status_runs",
             Self::LogoutDeliveries => "logout_deliveries",
+            Self::OneTimeTokens => "spent_one_time_tokens",
         }
     }
 
@@ -124,6 +128,7 @@ impl Kind {
             Self::StatusTombstones => status_lists::delete_expired(db, before, BATCH).await,
             Self::StatusRuns => status_blocks::delete_expired_runs(db, before, BATCH).await,
             Self::LogoutDeliveries => logout_deliveries::delete_expired(db, before, BATCH).await,
+            Self::OneTimeTokens => one_time_tokens::delete_expired(db, before, BATCH).await,
         }
     }
 }

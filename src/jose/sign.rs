@@ -22,23 +22,28 @@ pub enum TokenType {
     StatusList,
     /// A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
     LogoutToken,
+    /// What Better Auth's clients show to their own back ends. It has no type, so nothing here takes it for
+    /// any other token.
+    UserToken,
 }
 
 impl TokenType {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::AccessToken,
         Self::IdToken,
         Self::StatusList,
         Self::LogoutToken,
+        Self::UserToken,
     ];
 
-    /// The `typ` of the header.
+    /// The `typ` of the header; empty: it has none.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "at+jwt",
             Self::IdToken => "JWT",
             Self::StatusList => "statuslist+jwt",
             Self::LogoutToken => "logout+jwt",
+            Self::UserToken => "",
         }
     }
 }
@@ -125,6 +130,7 @@ fn encoded_header(algorithm: SigningAlgorithm, typ: TokenType, kid: &str) -> Str
     #[derive(Serialize)]
     struct Header<'a> {
         alg: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
         typ: &'a str,
         kid: &'a str,
     }

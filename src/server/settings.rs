@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 
 use super::ServerError;
 use crate::clock::SystemClock;
-use crate::config::{self, Config, MasterKeySource};
+use crate::config::{self, Config, JwtClaim, MasterKeySource};
 use crate::domain::browser_session::SessionPolicy;
 use crate::domain::key_schedule::KeyPolicy;
 use crate::domain::refresh_token::RefreshPolicy;
@@ -18,9 +18,11 @@ use crate::flows::keys::{KeySettings, Lifetimes};
 use crate::flows::masters::{Masters, ReadMasters};
 use crate::flows::provider::{AccountSettings, NodeIdentity, Parts, Provider, Settings};
 use crate::flows::registry::Registry;
-use crate::http::SiteSettings;
+use crate::flows::user_token::{UserField, UserTokenSettings};
+use crate::http::better_auth::MailedLinks;
 use crate::http::pages::assets::Logo;
 use crate::http::pages::view::Branding;
+use crate::http::{BetterAuthSettings, SiteSettings};
 use crate::jobs::send_mail::Post;
 use crate::jose::pkcs11::{Pkcs11Settings, Pkcs11Token};
 use crate::jose::read_master_keys;
@@ -128,6 +130,53 @@ pub fn provider_settings(config: &Config) -> Settings {
         mail: config.mail.smtp_url.is_some(),
         min_strength: config.passwords.min_strength,
         rate_limits: config.rate_limit.enabled,
+        user_tokens: user_token_settings(&config.better_auth),
+    }
+}
+
+/// What the JWTs of `/api/auth/token` say.
+fn user_token_settings(settings: &config::BetterAuth) -> UserTokenSettings {
+    let all = [
+        JwtClaim::Name,
+        JwtClaim::Email,
+        JwtClaim::EmailVerified,
+        JwtClaim::Image,
+        JwtClaim::CreatedAt,
+        JwtClaim::UpdatedAt,
+        JwtClaim::Id,
+    ];
+    let named = &settings.jwt_claims[..];
+    let claims = if named.is_empty() { &all[..] } else { named };
+    let field = |claim: &JwtClaim| match claim {
+        JwtClaim::Name => UserField::Name,
+        JwtClaim::Email => UserField::Email,
+        JwtClaim::EmailVerified => UserField::EmailVerified,
+        JwtClaim::Image => UserField::Image,
+        JwtClaim::CreatedAt => UserField::CreatedAt,
+        JwtClaim::UpdatedAt => UserField::UpdatedAt,
+        JwtClaim::Id => UserField::Id,
+    };
+    UserTokenSettings {
+        issuer: settings.jwt_issuer.clone(),
+        audience: settings.jwt_audience.clone(),
+        ttl: delta(settings.jwt_ttl),
+        claims: claims.iter().map(field).collect(),
+    }
+}
+
+/// What the addresses under `/api/auth` need to know.
+fn better_auth_settings(settings: &config::BetterAuth) -> BetterAuthSettings {
+    BetterAuthSettings {
+        enabled: settings.enabled,
+        trusted_origins: settings.trusted_origins.clone(),
+        update_age: delta(settings.update_age),
+        links: match settings.links {
+            config::Links::Confirm => MailedLinks::Confirm,
+            config::Links::Direct => MailedLinks::Direct,
+        },
+        cookie_cache_max_age: delta(settings.cookie_cache_max_age),
+        multi_session: settings.multi_session,
+        set_auth_jwt: settings.set_auth_jwt,
     }
 }
 
@@ -209,6 +258,8 @@ pub(super) fn delta(duration: Duration) -> TimeDelta {
 /// What rules the keys.
 pub fn key_settings(config: &Config) -> KeySettings {
     let (keys, tokens) = (&config.keys, &config.tokens);
+    let user_tokens = Some(config.better_auth.jwt_ttl).filter(|_| config.better_auth.enabled);
+    let signed = tokens.access_token_ttl.max(tokens.id_token_ttl);
     KeySettings {
         location: match keys.location {
             config::KeyLocation::Database => KeyLocation::Database,
@@ -224,7 +275,7 @@ pub fn key_settings(config: &Config) -> KeySettings {
             max_partition: delta(keys.max_partition),
         },
         lifetimes: Lifetimes {
-            signed: delta(tokens.access_token_ttl.max(tokens.id_token_ttl)),
+            signed: delta(signed.max(user_tokens.unwrap_or_default())),
             refresh_token: delta(tokens.refresh_token_ttl),
             session: delta(config.sessions.ttl),
         },
@@ -276,6 +327,7 @@ pub(super) fn site_settings(config: &Config) -> Result<SiteSettings, ServerError
         cookie_prefix: config.sessions.cookie_prefix.clone(),
         cookie_domain: config.sessions.cookie_domain.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
+        better_auth: better_auth_settings(&config.better_auth),
         branding: Branding {
             name: branding.name.clone(),
             logo: branding.logo.as_deref().map(read_logo).transpose()?,

@@ -171,10 +171,11 @@ const COMPLETE: &str = "WITH u AS (
     UPDATE users SET last_login_at = $4, password_hash = COALESCE($15, password_hash)
     WHERE id = $2 AND epoch = $3 AND disabled_at IS NULL RETURNING id),
 s AS (INSERT INTO sessions AS t (id, user_id, epoch, auth_time, acr, amr, ip_address, user_agent,
-        created_at, last_used_at, idle_expires_at, expires_at)
-    SELECT $1, id, $3, $4, $5, $6, $7, $8, $4, $4, $9, $10 FROM u
+        created_at, last_used_at, idle_expires_at, expires_at, remembered)
+    SELECT $1, id, $3, $4, $5, $6, $7, $8, $4, $4, $9, $10, $17 FROM u
     ON CONFLICT ON CONSTRAINT sessions_pkey DO UPDATE SET auth_time = $4, acr = $5, amr = $6, ip_address = $7,
-        user_agent = $8, last_used_at = $4, idle_expires_at = $9, expires_at = $10
+        user_agent = $8, last_used_at = $4, idle_expires_at = $9, expires_at = $10,
+        remembered = $17
     WHERE t.user_id = EXCLUDED.user_id AND t.epoch = EXCLUDED.epoch AND t.ended_at IS NULL RETURNING t.id),
 replaced AS (UPDATE sessions SET ended_at = $4, ended_reason = 'replaced'
     WHERE id = $11 AND ended_at IS NULL AND EXISTS (SELECT FROM s)),
@@ -215,6 +216,7 @@ pub async fn complete(db: &impl Execute, login: &Login<'_>) -> Result<bool, Stor
         (&new_device as _, Type::BYTEA),
         (&new_hash as _, Type::TEXT),
         (&login.device_expires_at as _, Type::TIMESTAMPTZ),
+        (&session.remembered as _, Type::BOOL),
     ];
     Ok(db.query_opt(COMPLETE, &params).await?.is_some())
 }

@@ -22,6 +22,7 @@ pub mod logout_deliveries;
 pub mod mailed_links;
 pub mod migrate;
 pub mod nodes;
+pub mod one_time_tokens;
 pub mod outgoing_mails;
 pub mod pool;
 pub mod resources;

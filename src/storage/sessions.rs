@@ -14,7 +14,7 @@ use crate::domain::user::User;
 macro_rules! session_columns {
     () => {
         "s.id, s.user_id AS session_user_id, s.epoch, s.auth_time, s.acr, s.amr, s.ip_address, s.user_agent, \
-         s.created_at, s.last_used_at, s.idle_expires_at, s.expires_at"
+         s.created_at, s.last_used_at, s.idle_expires_at, s.expires_at, s.remembered"
     };
 }
 
@@ -40,8 +40,8 @@ pub const STATEMENTS: &[&str] = &[
 ];
 
 const INSERT: &str = "INSERT INTO sessions (id, user_id, epoch, auth_time, acr, amr, ip_address, user_agent,
-    created_at, last_used_at, idle_expires_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    created_at, last_used_at, idle_expires_at, expires_at, remembered)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 /// Stores a new session.
 ///
@@ -61,6 +61,7 @@ pub async fn insert(db: &impl Execute, session: &BrowserSession) -> Result<(), S
         (&session.last_used_at as _, Type::TIMESTAMPTZ),
         (&session.idle_expires_at as _, Type::TIMESTAMPTZ),
         (&session.expires_at as _, Type::TIMESTAMPTZ),
+        (&session.remembered as _, Type::BOOL),
     ];
     db.execute(INSERT, &params).await.map(drop)
 }
@@ -322,6 +323,7 @@ impl From<&Row> for BrowserSession {
             last_used_at: row.get("last_used_at"),
             idle_expires_at: row.get("idle_expires_at"),
             expires_at: row.get("expires_at"),
+            remembered: row.get("remembered"),
         }
     }
 }

@@ -184,6 +184,7 @@ async fn log_in(db: &Db, email: &str, random: &SeededRandom, now: DateTime<Utc>)
         last_used_at: now,
         idle_expires_at: now + TimeDelta::days(7),
         expires_at: now + TimeDelta::days(30),
+        remembered: true,
     };
     let login = Login {
         session: &session,

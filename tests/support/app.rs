@@ -26,11 +26,12 @@ use signet::flows::masters::Masters;
 use signet::flows::provider::{AccountSettings, NodeIdentity, Parts, Provider, Settings};
 use signet::flows::registry::Registry;
 use signet::flows::resources::{self, ResourcesError};
+use signet::flows::user_token::UserTokenSettings;
 use signet::http::dev::DevSite;
 use signet::http::listen::listen;
 use signet::http::ops::OpsState;
 use signet::http::pages::view::Branding;
-use signet::http::{Site, SiteSettings};
+use signet::http::{BetterAuthSettings, Site, SiteSettings};
 use signet::jobs::send_mail::{Post, Postman};
 use signet::jose::wrap::MasterKey;
 use signet::mail::Mailer;
@@ -115,6 +116,7 @@ impl Default for Options {
                 mail: true,
                 min_strength: 2,
                 rate_limits: true,
+                user_tokens: UserTokenSettings::default(),
             },
             site: SiteSettings {
                 cookie_prefix: "better-auth".to_owned(),
@@ -125,6 +127,7 @@ impl Default for Options {
                     logo: None,
                     accent: [0x1d, 0x4e, 0xd8],
                 },
+                better_auth: BetterAuthSettings::default(),
             },
             hasher: HasherSettings {
                 params: HashParams {

@@ -85,13 +85,13 @@ pub async fn change(
         ..present.session.clone()
     };
     if others == OtherSessions::EndAndRenew {
-        let policy = provider.settings.sessions;
+        let (idle_ttl, ttl) = provider.settings.sessions.lives(session.remembered);
         session = BrowserSession {
             id: SessionId::generate(&*provider.random),
             created_at: now,
             last_used_at: now,
-            idle_expires_at: now + policy.idle_ttl.min(policy.ttl),
-            expires_at: now + policy.ttl,
+            idle_expires_at: now + idle_ttl,
+            expires_at: now + ttl,
             auth_time: now,
             ..session
         };
@@ -105,6 +105,7 @@ pub async fn change(
     tracing::info!(user.id = %user.id, "a password was changed");
     let logged_in = LoggedIn {
         session,
+        user: user.clone(),
         new_device: Some(device),
     };
     Ok(ChangeOutcome::Changed(Box::new(user), Box::new(logged_in)))

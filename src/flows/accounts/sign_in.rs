@@ -176,9 +176,8 @@ async fn log_in(
     let Some(logged_in) = logged_in else {
         return Ok(SignInOutcome::Dead);
     };
-    if let Some(present) = browser.present.filter(|present| present.user.id != user.id) {
-        // Nobody is two people at once.
-        crate::flows::sessions::log_out(provider, present.session.id, now).await?;
+    if let Some(replaced) = browser.replaced_by(user.id) {
+        crate::flows::sessions::log_out(provider, replaced, now).await?;
     }
     tracing::info!(user.id = %user.id, "a user logged in by mail");
     metrics::counter!("signet_logins_total").increment(1);
@@ -239,6 +238,7 @@ pub async fn begin(
     storage::logins::insert_device(tx, device.hash(), &session, now + DEVICE_LIFETIME).await?;
     Ok(Some(LoggedIn {
         session,
+        user: user.clone(),
         new_device: Some(device),
     }))
 }

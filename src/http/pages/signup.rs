@@ -9,7 +9,7 @@ use super::view::{FormErrors, PasswordAdvice, SignupPage};
 use super::{client_view, posted_by};
 use crate::domain::password::PasswordRule;
 use crate::domain::secret::Secret;
-use crate::flows::signup::{self, EmailFault, Faults, PasswordFault, SignupError, SignupOutcome};
+use crate::flows::signup::{self, EmailFault, Faults, Names, PasswordFault, SignupError, SignupOutcome};
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::page_policy;
@@ -50,12 +50,14 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         name: fields.text("name").unwrap_or_default(),
         email: fields.text("email").unwrap_or_default(),
         password: &fields.secret("password").unwrap_or_else(|| Secret::new("")),
+        picture: None,
+        names: Names::Required,
     };
     let browser = visitor.browser(&site, &request);
     let params = pending::mail_params(pending.as_ref());
     let logged_in = match signup::sign_up(&site.provider, &typed, &browser, &params, now).await {
         Ok(SignupOutcome::SignedUp(logged_in)) => logged_in,
-        Ok(SignupOutcome::MustVerify) => {
+        Ok(SignupOutcome::MustVerify(_)) => {
             return error::page(
                 &site,
                 &request,

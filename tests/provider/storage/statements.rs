@@ -2,8 +2,9 @@ use std::path::{Path, PathBuf};
 
 use signet::storage::{
     access_tokens, accounts, authorization_codes, authorization_requests, client_assertion_jtis, clients,
-    consents, events, exports, keys, logins, logout_deliveries, mailed_links, nodes, outgoing_mails,
-    resources, revisions, server_time, sessions, status_blocks, status_lists, token_families, users,
+    consents, events, exports, keys, logins, logout_deliveries, mailed_links, nodes, one_time_tokens,
+    outgoing_mails, resources, revisions, server_time, sessions, status_blocks, status_lists, token_families,
+    users,
 };
 
 use crate::support::database;
@@ -25,6 +26,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("logins", logins::STATEMENTS),
     ("logout_deliveries", logout_deliveries::STATEMENTS),
     ("nodes", nodes::STATEMENTS),
+    ("one_time_tokens", one_time_tokens::STATEMENTS),
     ("resources", resources::STATEMENTS),
     ("revisions", revisions::STATEMENTS),
     ("server_time", server_time::STATEMENTS),

@@ -1,0 +1,114 @@
+//! The table of addresses below `/api/auth`. What stands in the reference and not here is not there yet.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::Method;
+
+use super::call::Work;
+use super::media::Media;
+use super::{
+    accounts, health, jwt, multi_session, one_time_token, session, sign_in, sign_out, sign_up, user,
+};
+
+/// One address with one method.
+pub struct Endpoint {
+    is_post: bool,
+    path: &'static str,
+    /// What it reads.
+    pub media: Media,
+    /// Whether it sends browsers where its query says.
+    pub redirects: bool,
+    /// What it does.
+    pub work: Work,
+}
+
+impl Endpoint {
+    /// Its method.
+    pub const fn method(&self) -> Method {
+        if self.is_post { Method::POST } else { Method::GET }
+    }
+
+    const fn get(path: &'static str, work: Work) -> Self {
+        Self {
+            is_post: false,
+            path,
+            media: Media::Json,
+            redirects: false,
+            work,
+        }
+    }
+
+    const fn post(path: &'static str, work: Work) -> Self {
+        Self {
+            is_post: true,
+            ..Self::get(path, work)
+        }
+    }
+
+    const fn reads_forms(self) -> Self {
+        Self {
+            media: Media::JsonOrForm,
+            ..self
+        }
+    }
+}
+
+static ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get("/ok", |call| Box::pin(health::ok(call))),
+    Endpoint::get("/error", |call| Box::pin(health::error(call))),
+    Endpoint::post("/sign-up/email", |call| Box::pin(sign_up::email(call))).reads_forms(),
+    Endpoint::post("/sign-in/email", |call| Box::pin(sign_in::email(call))).reads_forms(),
+    Endpoint::post("/sign-out", |call| Box::pin(sign_out::sign_out(call))),
+    Endpoint::get("/get-session", |call| Box::pin(session::get(call))),
+    Endpoint::post("/get-session", |call| Box::pin(session::refresh(call))),
+    Endpoint::get("/list-sessions", |call| Box::pin(session::list(call))),
+    Endpoint::post("/revoke-session", |call| Box::pin(session::revoke(call))),
+    Endpoint::post("/revoke-sessions", |call| Box::pin(session::revoke_all(call))),
+    Endpoint::post("/revoke-other-sessions", |call| {
+        Box::pin(session::revoke_others(call))
+    }),
+    Endpoint::post("/update-session", |call| Box::pin(session::update(call))),
+    Endpoint::post("/update-user", |call| Box::pin(user::update(call))),
+    Endpoint::get("/list-accounts", |call| Box::pin(accounts::list(call))),
+    Endpoint::post("/unlink-account", |call| Box::pin(accounts::unlink(call))),
+    Endpoint::post("/get-access-token", |call| Box::pin(accounts::access_token(call))),
+    Endpoint::post("/refresh-token", |call| Box::pin(accounts::refresh_token(call))),
+    Endpoint::get("/account-info", |call| Box::pin(accounts::info(call))),
+    Endpoint::get("/token", |call| Box::pin(jwt::token(call))),
+    Endpoint::get("/jwks", |call| Box::pin(jwt::jwks(call))),
+    Endpoint::get("/multi-session/list-device-sessions", |call| {
+        Box::pin(multi_session::list(call))
+    }),
+    Endpoint::post("/multi-session/set-active", |call| {
+        Box::pin(multi_session::set_active(call))
+    }),
+    Endpoint::post("/multi-session/revoke", |call| {
+        Box::pin(multi_session::revoke(call))
+    }),
+    Endpoint::get("/one-time-token/generate", |call| {
+        Box::pin(one_time_token::generate(call))
+    }),
+    Endpoint::post("/one-time-token/verify", |call| {
+        Box::pin(one_time_token::verify(call))
+    }),
+];
+
+/// The table, by address.
+pub fn by_path() -> BTreeMap<&'static str, Vec<&'static Endpoint>> {
+    let mut by_path: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for endpoint in ENDPOINTS {
+        by_path.entry(endpoint.path).or_default().push(endpoint);
+    }
+    by_path
+}
+
+/// The address of the table that a path is, which other paths are not.
+pub fn known_path(path: &str) -> Option<&'static str> {
+    let found = ENDPOINTS
+        .iter()
+        .find(|endpoint| match endpoint.path.split_once('{') {
+            None => endpoint.path == path,
+            Some((front, _)) => path.strip_prefix(front).is_some_and(|rest| !rest.contains('/')),
+        });
+    found.map(|endpoint| endpoint.path)
+}

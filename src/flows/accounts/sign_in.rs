@@ -242,3 +242,23 @@ pub async fn begin(
         new_device: Some(device),
     }))
 }
+
+/// Begins a session for who has proven the address in a way that does so only if the operator wants it. `None` if the
+/// user may do nothing.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn after_proof(
+    provider: &Provider,
+    user: &User,
+    browser: &Browser<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<LoggedIn>, StorageError> {
+    let tx = provider.db.begin().await?;
+    let begun = begin(provider, &tx, user, browser, now).await?;
+    tx.commit().await?;
+    if let Some(replaced) = browser.replaced_by(user.id).filter(|_| begun.is_some()) {
+        crate::flows::sessions::log_out(provider, replaced, now).await?;
+    }
+    Ok(begun)
+}

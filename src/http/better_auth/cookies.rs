@@ -23,6 +23,11 @@ impl Call {
     /// Gives the browser the session of a login.
     pub fn give_login(&mut self, logged_in: &LoggedIn) {
         self.give_session(&logged_in.session, &logged_in.user);
+        self.give_device(logged_in);
+    }
+
+    /// Lets the browser be remembered as one that logged in before.
+    pub fn give_device(&mut self, logged_in: &LoggedIn) {
         if let Some(device) = &logged_in.new_device {
             let cookie = cookies::device_cookie(&self.site, device);
             self.append(SET_COOKIE, cookie);

@@ -7,7 +7,8 @@ use actix_web::http::Method;
 use super::call::Work;
 use super::media::Media;
 use super::{
-    accounts, health, jwt, multi_session, one_time_token, session, sign_in, sign_out, sign_up, user,
+    accounts, deletion, email, email_otp, health, jwt, magic_link, multi_session, one_time_token, password,
+    session, sign_in, sign_out, sign_up, user,
 };
 
 /// One address with one method.
@@ -45,6 +46,13 @@ impl Endpoint {
         }
     }
 
+    const fn sends_browsers_on(self) -> Self {
+        Self {
+            redirects: true,
+            ..self
+        }
+    }
+
     const fn reads_forms(self) -> Self {
         Self {
             media: Media::JsonOrForm,
@@ -69,6 +77,50 @@ static ENDPOINTS: &[Endpoint] = &[
     }),
     Endpoint::post("/update-session", |call| Box::pin(session::update(call))),
     Endpoint::post("/update-user", |call| Box::pin(user::update(call))),
+    Endpoint::post("/change-password", |call| Box::pin(password::change(call))),
+    Endpoint::post("/verify-password", |call| Box::pin(password::verify(call))),
+    Endpoint::post("/request-password-reset", |call| {
+        Box::pin(password::request_reset(call))
+    }),
+    Endpoint::get("/reset-password/{token}", |call| {
+        Box::pin(password::reset_page(call))
+    })
+    .sends_browsers_on(),
+    Endpoint::post("/reset-password", |call| Box::pin(password::reset(call))),
+    Endpoint::post("/send-verification-email", |call| {
+        Box::pin(email::send_verification(call))
+    }),
+    Endpoint::get("/verify-email", |call| Box::pin(email::verify(call))).sends_browsers_on(),
+    Endpoint::post("/change-email", |call| Box::pin(email::change(call))),
+    Endpoint::post("/delete-user", |call| Box::pin(deletion::delete(call))),
+    Endpoint::get("/delete-user/callback", |call| Box::pin(deletion::by_link(call))).sends_browsers_on(),
+    Endpoint::post("/sign-in/magic-link", |call| Box::pin(magic_link::ask(call))),
+    Endpoint::get("/magic-link/verify", |call| Box::pin(magic_link::verify(call))).sends_browsers_on(),
+    Endpoint::post("/sign-in/email-otp", |call| Box::pin(email_otp::sign_in(call))),
+    Endpoint::post("/email-otp/send-verification-otp", |call| {
+        Box::pin(email_otp::send(call))
+    }),
+    Endpoint::post("/email-otp/check-verification-otp", |call| {
+        Box::pin(email_otp::check(call))
+    }),
+    Endpoint::post("/email-otp/verify-email", |call| {
+        Box::pin(email_otp::verify_email(call))
+    }),
+    Endpoint::post("/email-otp/request-password-reset", |call| {
+        Box::pin(email_otp::request_reset(call))
+    }),
+    Endpoint::post("/forget-password/email-otp", |call| {
+        Box::pin(email_otp::request_reset(call))
+    }),
+    Endpoint::post("/email-otp/reset-password", |call| {
+        Box::pin(email_otp::reset_password(call))
+    }),
+    Endpoint::post("/email-otp/request-email-change", |call| {
+        Box::pin(email_otp::request_change(call))
+    }),
+    Endpoint::post("/email-otp/change-email", |call| {
+        Box::pin(email_otp::change(call))
+    }),
     Endpoint::get("/list-accounts", |call| Box::pin(accounts::list(call))),
     Endpoint::post("/unlink-account", |call| Box::pin(accounts::unlink(call))),
     Endpoint::post("/get-access-token", |call| Box::pin(accounts::access_token(call))),

@@ -161,6 +161,13 @@ impl Call {
         self.set_waiting(session, "", 0);
     }
 
+    /// [`forget_waiting`](Self::forget_waiting), if there is such a cookie.
+    pub fn forget_if_waiting(&mut self, session: SessionId) {
+        if self.waits(session) {
+            self.forget_waiting(session);
+        }
+    }
+
     fn set_waiting(&mut self, session: SessionId, value: &str, max_age: i64) {
         let names = &self.site.cookies;
         let name = format!("{}{}", names.waiting, session.as_uuid().simple());

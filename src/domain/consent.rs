@@ -1,6 +1,9 @@
 //! What a user lets a third-party client have, and whether a request goes beyond it.
 
+use chrono::{DateTime, Utc};
+
 use super::authorization::AuthorizationRequest;
+use super::ids::ClientId;
 use super::user::{claims_of, supported_claims};
 use crate::oauth::scope::{IDENTITY_SCOPES, ScopeSet};
 
@@ -14,6 +17,17 @@ pub struct Consent {
     pub resources: Vec<String>,
     /// Claims asked for by name that no scope beside them stands for.
     pub claims: Vec<String>,
+}
+
+/// A consent, and who has it since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenConsent {
+    /// The client, which may be gone by now.
+    pub client: ClientId,
+    /// What it may have.
+    pub consent: Consent,
+    /// When the user agreed first.
+    pub granted_at: DateTime<Utc>,
 }
 
 impl Consent {

@@ -7,7 +7,13 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 use super::body::MAX_BODY;
 use super::oauth::authorize;
 use super::oauth::{introspect, jwks, logout, metadata, revoke, status_list, token, userinfo};
-use super::pages::{account, asset, consent_form, login, logout as logout_page, signup};
+use super::pages::account::{
+    self, again, applications, deletion, email, email_links, export, password, profile,
+};
+use super::pages::{
+    asset, consent_form, forgot_password, login, login_link, logout as logout_page, reset_password, signup,
+    verify_email,
+};
 use super::redirect::see_other;
 use super::site::Site;
 use super::{better_auth, cors, error};
@@ -67,7 +73,25 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
     add(page("/signup", read().to(signup::get)).post(signup::post));
     add(page("/consent", read().to(consent_form::get)).post(consent_form::post));
     add(page("/logout", read().to(logout_page::get)).post(logout_page::post));
+    add(page("/forgot-password", read().to(forgot_password::get)).post(forgot_password::post));
+    add(page("/reset-password", read().to(reset_password::get)).post(reset_password::post));
+    add(page("/verify-email", read().to(verify_email::get)).post(verify_email::post));
+    add(only("POST", at("/verify-email/send")).post(verify_email::send));
+    add(page("/login/link", read().to(login_link::get)).post(login_link::post));
     add(only("GET, HEAD", at("/account")).route(read().to(account::get)));
+    add(page("/account/again", read().to(again::get)).post(again::post));
+    add(page("/account/profile", read().to(profile::get)).post(profile::post));
+    add(page("/account/password", read().to(password::get)).post(password::post));
+    add(page("/account/email", read().to(email::get)).post(email::post));
+    add(only("POST", at("/account/email/send")).post(email::send));
+    add(page("/account/email/confirm", read().to(email_links::get_confirm)).post(email_links::confirm));
+    add(page("/account/email/verify", read().to(email_links::get_verify)).post(email_links::verify));
+    add(page("/account/email/undo", read().to(email_links::get_undo)).post(email_links::undo));
+    add(only("GET, HEAD", at("/account/applications")).route(read().to(applications::get)));
+    add(only("POST", at("/account/applications/withdraw")).post(applications::withdraw));
+    add(only("GET, HEAD", at("/account/export")).route(read().to(export::get)));
+    add(page("/account/delete", read().to(deletion::get)).post(deletion::post));
+    add(page("/account/delete/confirm", read().to(deletion::get_confirm)).post(deletion::confirm));
     add(at("/account/sessions/revoke-others").post(account::revoke_others));
     add(at("/account/sessions/{id}/revoke").post(account::revoke));
     add(at("/assets/{file}").route(read().to(asset::get)));

@@ -68,7 +68,7 @@ pub enum Found {
     /// It was used.
     Used(MailedLink),
     /// It was good once, and its time is over.
-    Expired,
+    Expired(MailedLink),
     /// It has died with its user's epoch, or never was.
     Dead,
 }
@@ -104,7 +104,7 @@ pub async fn find(
     } else if link.expires_at > now {
         Found::Good(link)
     } else {
-        Found::Expired
+        Found::Expired(link)
     })
 }
 

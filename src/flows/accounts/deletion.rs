@@ -94,7 +94,7 @@ pub async fn open(
     let found = open_link(provider, Purpose::DeleteAccount, token, browser, now).await?;
     Ok(match found {
         Found::Good(link) => link.user_id,
-        Found::Used(_) | Found::Expired | Found::Dead => None,
+        Found::Used(_) | Found::Expired(_) | Found::Dead => None,
     })
 }
 

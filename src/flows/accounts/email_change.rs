@@ -126,7 +126,7 @@ pub async fn open(
 ) -> Result<Opened, LoginError> {
     let link = match open_link(provider, purpose, token, browser, now).await? {
         Found::Good(link) => link,
-        Found::Expired => return Ok(Opened::Expired),
+        Found::Expired(_) => return Ok(Opened::Expired),
         Found::Used(_) | Found::Dead => return Ok(Opened::Dead),
     };
     let to = match purpose {

@@ -27,12 +27,22 @@ use super::mails;
 use super::provider::Provider;
 use super::sessions::Present;
 use crate::domain::mailed_link::{MailedLink, Purpose, code_matches};
+use crate::domain::user::User;
 use crate::storage::mailed_links::{self, CodeTry, Found};
+use crate::storage::{self, StorageError};
 
 /// Whether the login of a session is recent enough for what only the user should do.
 pub fn is_fresh(provider: &Provider, present: &Present, now: DateTime<Utc>) -> bool {
     let fresh_age = provider.settings.accounts.fresh_age;
     fresh_age.is_zero() || now < present.session.auth_time + fresh_age
+}
+
+/// Whether a password opens the account: one that was made by mail, or whose change of address was undone, has none.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn has_password(provider: &Provider, user: &User) -> Result<bool, StorageError> {
+    storage::users::has_password(&provider.db, user.id).await
 }
 
 /// Looks at a link from a mail. Those that are none are counted: whoever tries many is told to wait.

@@ -62,7 +62,7 @@ pub async fn complete(
     let purpose = Purpose::ResetPassword;
     let link = match open_link(provider, purpose, token, browser, now).await? {
         Found::Good(link) => link,
-        Found::Used(_) | Found::Expired | Found::Dead => return Ok(ResetOutcome::Dead),
+        Found::Used(_) | Found::Expired(_) | Found::Dead => return Ok(ResetOutcome::Dead),
     };
     let Some(user) = link.user_id else {
         return Ok(ResetOutcome::Dead);

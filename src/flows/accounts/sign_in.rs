@@ -73,7 +73,7 @@ pub async fn open(
                 here: link.browser.is_some() && link.browser == browser.token,
                 email: link.email,
             },
-            Found::Expired => Opened::Expired,
+            Found::Expired(_) => Opened::Expired,
             Found::Used(_) | Found::Dead => Opened::Dead,
         },
     )

@@ -8,13 +8,14 @@
 
 use chrono::{DateTime, Utc};
 
+use super::sign_in::begin;
 use super::{CodeOutcome, open_link, try_code};
 use crate::domain::email::EmailAddress;
 use crate::domain::email::EmailKey;
 use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::mailed_link::{MailedLink, Purpose};
 use crate::domain::user::User;
-use crate::flows::browser::Browser;
+use crate::flows::browser::{Browser, LoggedIn};
 use crate::flows::login::LoginError;
 use crate::flows::mails;
 use crate::flows::provider::Provider;
@@ -37,6 +38,28 @@ pub async fn ask(
     let to = mails::To { email, user: None };
     let params = mails::asked_by(browser, params, now);
     Ok(mails::ask(provider, &provider.db, kind, to, &params, now).await?)
+}
+
+/// Asks for another link in place of one that came too late, at the address that it went to. Whoever has the old one
+/// read that address, so nobody need type it; for what was never mailed nothing is asked.
+///
+/// # Errors
+/// When it could not be tried.
+pub async fn ask_again(
+    provider: &Provider,
+    token: &str,
+    browser: &Browser<'_>,
+    params: &MailParams,
+    now: DateTime<Utc>,
+) -> Result<(), LoginError> {
+    let found = open_link(provider, Purpose::VerifyEmail, token, browser, now).await?;
+    let (Found::Good(link) | Found::Expired(link)) = found else {
+        return Ok(());
+    };
+    let Ok(email) = EmailAddress::parse(&link.email) else {
+        return Ok(());
+    };
+    ask(provider, MailKind::VerifyEmail, &email, browser, params, now).await
 }
 
 /// What a link is, before anybody acts on it.
@@ -80,7 +103,7 @@ pub async fn open(
                 Some(user) if user.email_verified => Opened::Verified(Box::new(user)),
                 _ => Opened::Dead,
             },
-            Found::Expired => Opened::Expired,
+            Found::Expired(_) => Opened::Expired,
             Found::Dead => Opened::Dead,
         },
     )
@@ -156,42 +179,89 @@ pub async fn confirm(
     browser: &Browser<'_>,
     now: DateTime<Utc>,
 ) -> Result<Confirmed, LoginError> {
+    let acted = act(provider, token, confirmation, Entry::Closed, browser, now).await?;
+    Ok(acted.0)
+}
+
+/// [`confirm`], which begins a session too where the operator lets a link do that: in the browser that signed up, and
+/// nowhere else. A link that was used before begins none.
+///
+/// # Errors
+/// When it could not be tried.
+pub async fn confirm_and_enter(
+    provider: &Provider,
+    token: &str,
+    confirmation: Confirmation,
+    browser: &Browser<'_>,
+    now: DateTime<Utc>,
+) -> Result<(Confirmed, Option<LoggedIn>), LoginError> {
+    let entry = match (
+        provider.settings.accounts.login_after_verification,
+        browser.present,
+    ) {
+        (true, None) => Entry::Open,
+        _ => Entry::Closed,
+    };
+    act(provider, token, confirmation, entry, browser, now).await
+}
+
+/// Whether a link lets its reader in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    Open,
+    Closed,
+}
+
+async fn act(
+    provider: &Provider,
+    token: &str,
+    confirmation: Confirmation,
+    entry: Entry,
+    browser: &Browser<'_>,
+    now: DateTime<Utc>,
+) -> Result<(Confirmed, Option<LoggedIn>), LoginError> {
     let signup = match open(provider, token, browser, now).await? {
         Opened::Good(signup) => signup,
-        Opened::Verified(user) => return Ok(Confirmed::Verified(user)),
-        Opened::Expired => return Ok(Confirmed::Expired),
-        Opened::Dead => return Ok(Confirmed::Dead),
+        Opened::Verified(user) => return Ok((Confirmed::Verified(user), None)),
+        Opened::Expired => return Ok((Confirmed::Expired, None)),
+        Opened::Dead => return Ok((Confirmed::Dead, None)),
     };
     if confirmation == Confirmation::Here && !signup.here {
-        return Ok(Confirmed::Elsewhere);
+        return Ok((Confirmed::Elsewhere, None));
     }
     let Some(id) = mails::read(provider, Purpose::VerifyEmail, token) else {
-        return Ok(Confirmed::Dead);
+        return Ok((Confirmed::Dead, None));
     };
     let tx = provider.db.begin().await?;
     let Some(link) = mailed_links::spend(&tx, Purpose::VerifyEmail, id, now).await? else {
         tx.commit().await?;
-        return Ok(Confirmed::Dead);
+        return Ok((Confirmed::Dead, None));
     };
     if confirmation == Confirmation::ItWasNotMe {
         let removed = storage::users::delete(&tx, signup.user.id, now).await?;
         tx.commit().await?;
         tracing::info!(user.id = %signup.user.id, "an account was removed by whoever reads its address");
-        return Ok(if removed {
+        let confirmed = if removed {
             Confirmed::Removed
         } else {
             Confirmed::Dead
-        });
+        };
+        return Ok((confirmed, None));
     }
     let verified = match EmailKey::of_typed(&link.email) {
         Some(key) => accounts::verify_email(&tx, signup.user.id, &key, now).await?,
         None => None,
     };
+    let logged_in = match &verified {
+        Some(user) if entry == Entry::Open && signup.here => begin(provider, &tx, user, browser, now).await?,
+        _ => None,
+    };
     tx.commit().await?;
-    Ok(verified.map_or(Confirmed::Dead, |user| {
+    let confirmed = verified.map_or(Confirmed::Dead, |user| {
         tracing::info!(user.id = %user.id, "an address was verified");
         Confirmed::Verified(Box::new(user))
-    }))
+    });
+    Ok((confirmed, logged_in))
 }
 
 /// What came of a code.

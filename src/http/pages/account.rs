@@ -1,8 +1,17 @@
-//! `/account`: who is logged in, and where.
+//! `/account`: who is logged in, and where; and, a file each, what can be changed.
+
+pub mod again;
+pub mod applications;
+pub mod deletion;
+pub mod email;
+pub mod email_links;
+pub mod export;
+pub mod password;
+pub mod profile;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::view::{AccountPage, SessionView, Text};
+use super::view::{AccountPage, LinkView, SessionView, Text};
 use super::{pending, posted};
 use crate::domain::device_name::device_name;
 use crate::domain::ids::SessionId;
@@ -47,6 +56,9 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         name: present.user.name.clone(),
         email: present.user.email.clone(),
         email_verified: present.user.email_verified,
+        verify_action: (!present.user.email_verified && site.provider.settings.mail)
+            .then(|| site.path("/account/email/send")),
+        settings: settings(&site),
         sessions: shown,
         revoke_others_action: site.path("/account/sessions/revoke-others"),
         logout_action: site.path("/logout"),
@@ -92,11 +104,36 @@ pub async fn revoke_others(request: HttpRequest, site: web::Data<Site>, form: Fo
 /// ours and says nothing itself.
 fn notice(request: &HttpRequest) -> Option<Text> {
     let query = Fields::parse(request.query_string().as_bytes()).ok()?;
-    match query.text("ended")? {
-        "one" => Some("The session has ended.".into()),
-        "others" => Some("All other sessions have ended.".into()),
-        _ => None,
+    let text = match (query.text("ended"), query.text("done")) {
+        (Some("one"), _) => "The session has ended.",
+        (Some("others"), _) => "All other sessions have ended.",
+        (_, Some("name")) => "Name and picture are saved.",
+        (_, Some("password")) => "Your password is changed.",
+        (_, Some("sent")) => "We have mailed you a link. Open it within an hour.",
+        (_, Some("verified")) => "Your e-mail address is confirmed.",
+        (_, Some("export")) => "Thank you. You can download your data now.",
+        _ => return None,
+    };
+    Some(text.into())
+}
+
+/// What can be changed, as far as the operator lets anybody.
+fn settings(site: &Site) -> Vec<LinkView> {
+    let link = |text, path| LinkView::new(text, site.path(path));
+    let may = &site.provider.settings;
+    let mut links = vec![
+        link("Change name and picture", "/account/profile"),
+        link("Change password", "/account/password"),
+    ];
+    if may.accounts.change_email && may.mail {
+        links.push(link("Change e-mail address", "/account/email"));
     }
+    links.push(link("Connected applications", "/account/applications"));
+    links.push(link("Download your data", "/account/export"));
+    if may.accounts.deletion {
+        links.push(link("Delete account", "/account/delete"));
+    }
+    links
 }
 
 /// Who sent a form of the account page, if it is their own.

@@ -124,7 +124,8 @@ fn shown_resource(pending: &Pending, resource: &Resource) -> ResourceView {
     }
 }
 
-fn scope_view(scope: &str) -> ScopeView {
+/// A scope in words where it is one of the standard's.
+pub(super) fn scope_view(scope: &str) -> ScopeView {
     let (title, description) = match scope {
         "openid" => (
             "Know who you are",

@@ -7,17 +7,22 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 
 use super::pending::{self, Pending};
-use super::view::{ContinueAs, FormErrors, FreshReason, LoginPage};
+use super::view::{ContinueAs, FormErrors, FreshReason, LinkView, LoginPage, Text};
 use super::{client_view, posted_by};
 use crate::domain::secret::TokenHash;
 use crate::flows::browser::LoggedIn;
 use crate::flows::login::{self, LoginError, LoginOutcome};
 use crate::http::body::Form;
 use crate::http::error;
+use crate::http::fields::Fields;
 use crate::http::page_policy;
 use crate::http::redirect::see_other;
 use crate::http::site::Site;
 use crate::http::visitor::{Visitor, set_login_cookies};
+
+const UNVERIFIED: &str = "This e-mail address has not been verified yet.";
+const UNVERIFIED_AND_MAILED: &str = "This e-mail address has not been verified yet. We have just mailed you a link: open \
+                                     it, then sign in.";
 
 /// `GET /login`.
 pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
@@ -35,6 +40,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let page = Shown {
         status: StatusCode::OK,
         email: hint.unwrap_or_default().to_owned(),
+        notice: notice(&request),
         errors: FormErrors::default(),
     };
     show(&site, &visitor, pending.as_ref(), page, now)
@@ -57,6 +63,7 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         let page = Shown {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             email: email.clone(),
+            notice: None,
             errors,
         };
         show(&site, &visitor, pending.as_ref(), page, now)
@@ -92,8 +99,10 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
             });
         }
         Ok(LoginOutcome::Unverified) => {
+            let settings = &site.provider.settings;
+            let mailed = settings.mail && settings.accounts.verify_on_login;
             return refused(FormErrors {
-                form: Some("This e-mail address has not been verified yet.".into()),
+                form: Some(if mailed { UNVERIFIED_AND_MAILED } else { UNVERIFIED }.into()),
                 ..FormErrors::default()
             });
         }
@@ -153,6 +162,7 @@ pub async fn go_on(request: HttpRequest, site: web::Data<Site>, Form(form): Form
 struct Shown {
     status: StatusCode,
     email: String,
+    notice: Option<Text>,
     errors: FormErrors,
 }
 
@@ -180,8 +190,9 @@ fn show(
         csrf: visitor.csrf(site),
         client: pending.map(|pending| client_view(&pending.resumed.proven.client)),
         email: shown.email,
-        notice: None,
+        notice: shown.notice,
         errors: shown.errors,
+        links: links(site, pending),
         signup_url: site
             .provider
             .settings
@@ -200,7 +211,33 @@ fn show(
     answer
 }
 
-fn not_tried(site: &Site, request: &HttpRequest, error: &LoginError) -> HttpResponse {
+/// What has just been done elsewhere. The address chooses among sentences of ours and says nothing itself.
+fn notice(request: &HttpRequest) -> Option<Text> {
+    let query = Fields::parse(request.query_string().as_bytes()).ok()?;
+    match query.text("done")? {
+        "password" => Some("Your password is set. Sign in with it.".into()),
+        "verified" => Some("Your e-mail address is confirmed. Sign in to go on.".into()),
+        "deleted" => Some("Your account is deleted.".into()),
+        _ => None,
+    }
+}
+
+/// The ways in without the password, where mail leaves.
+fn links(site: &Site, pending: Option<&Pending>) -> Vec<LinkView> {
+    if !site.provider.settings.mail {
+        return Vec::new();
+    }
+    vec![
+        LinkView::new(
+            "Forgot your password?",
+            pending::link(site, "/forgot-password", pending),
+        ),
+        LinkView::new("Sign in by e-mail", pending::link(site, "/login/link", pending)),
+    ]
+}
+
+/// The answer to a login, or anything about an account, that could not be tried.
+pub(super) fn not_tried(site: &Site, request: &HttpRequest, error: &LoginError) -> HttpResponse {
     match error {
         LoginError::TooMany(too_many) => error::too_many_page(site, request, *too_many),
         LoginError::Busy(busy) => busy_page(site, request, busy.retry_after),

@@ -1,4 +1,5 @@
-//! The hosted pages: what a browser sees of signup, login, consent, logout and the account.
+//! The hosted pages: what a browser sees of signup, login, consent, logout, the account, and the links
+//! in our mails.
 //!
 //! `view` has a struct a page and renders it, `assets` what the pages load, `accent` makes the operator's
 //! colour readable; none of them knows a request. The other files are the endpoints: each reads a request, asks its flow, and fills in a view.
@@ -8,11 +9,17 @@ pub mod account;
 pub mod asset;
 pub mod assets;
 pub mod consent_form;
+pub mod forgot_password;
 pub mod login;
+pub mod login_link;
 pub mod logout;
+pub mod mailed;
 pub mod pending;
+pub mod reset_password;
 pub mod signup;
+pub mod verify_email;
 pub mod view;
+pub mod visit;
 
 #[cfg(test)]
 mod tests;

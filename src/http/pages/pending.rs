@@ -40,6 +40,30 @@ pub async fn visit(
     Ok((visitor, pending))
 }
 
+/// [`visit`] of a page that works without a request too: a mailed link may be opened in another browser, or when the
+/// request is long over, and then leads to the account.
+pub async fn visit_if_any(
+    site: &Site,
+    request: &HttpRequest,
+    now: DateTime<Utc>,
+) -> Result<(Visitor, Option<Pending>), HttpResponse> {
+    let visitor = Visitor::read(site, request, now).await?;
+    let Some(id) = named(request).and_then(|id| id.parse::<AuthorizationRequestId>().ok()) else {
+        return Ok((visitor, None));
+    };
+    match authorize::resume(&site.provider, id, visitor.browser.hash(), now).await {
+        Ok(resumed) => Ok((visitor, Some(Pending { id, resumed }))),
+        Err(ResumeError::Gone | ResumeError::Client) => Ok((visitor, None)),
+        Err(error) => Err(lost(site, request, &error)),
+    }
+}
+
+/// The id in the address of a page.
+fn named(request: &HttpRequest) -> Option<String> {
+    let query = Fields::parse(request.query_string().as_bytes()).unwrap_or_default();
+    query.owned("request")
+}
+
 /// The request that the address of a page names, if it names one; or the page that says that it is lost.
 async fn find(
     site: &Site,
@@ -47,8 +71,7 @@ async fn find(
     visitor: &Visitor,
     now: DateTime<Utc>,
 ) -> Result<Option<Pending>, HttpResponse> {
-    let query = Fields::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let Some(id) = query.text("request") else {
+    let Some(id) = named(request) else {
         return Ok(None);
     };
     let id = id
@@ -65,6 +88,13 @@ pub fn link(site: &Site, path: &str, pending: Option<&Pending>) -> String {
         Some(pending) => site.path(&format!("{path}?request={}", pending.id)),
         None => site.path(path),
     }
+}
+
+/// [`link`] with one of our words for what has just been done, which the page says in a sentence.
+pub fn link_after(site: &Site, path: &str, pending: Option<&Pending>, done: &str) -> String {
+    let link = link(site, path, pending);
+    let separator = if pending.is_some() { '&' } else { '?' };
+    format!("{link}{separator}done={done}")
 }
 
 /// Where the links of mails that a page causes lead: back to the same request.

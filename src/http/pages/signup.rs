@@ -4,9 +4,11 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::login::{busy_page, enter};
+use super::mailed::Sent;
 use super::pending::{self, Pending};
-use super::view::{FormErrors, PasswordAdvice, SignupPage};
-use super::{client_view, posted_by};
+use super::view::{FormErrors, PasswordAdvice, SignupPage, Text};
+use super::visit::Visit;
+use super::{client_view, posted_by, verify_email};
 use crate::domain::password::PasswordRule;
 use crate::domain::secret::Secret;
 use crate::flows::signup::{self, EmailFault, Faults, Names, PasswordFault, SignupError, SignupOutcome};
@@ -57,6 +59,19 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
     let params = pending::mail_params(pending.as_ref());
     let logged_in = match signup::sign_up(&site.provider, &typed, &browser, &params, now).await {
         Ok(SignupOutcome::SignedUp(logged_in)) => logged_in,
+        Ok(SignupOutcome::MustVerify(_)) if site.provider.settings.mail => {
+            let email = typed.email.trim().to_owned();
+            return must_verify(
+                Visit {
+                    site: &site,
+                    request: &request,
+                    visitor,
+                    pending,
+                    now,
+                },
+                &email,
+            );
+        }
         Ok(SignupOutcome::MustVerify(_)) => {
             return error::page(
                 &site,
@@ -114,22 +129,7 @@ fn show(site: &Site, visitor: &Visitor, pending: Option<&Pending>, shown: Shown)
 }
 
 fn told(faults: Faults) -> (FormErrors, Option<PasswordAdvice>) {
-    let (password, advice) = match faults.password {
-        None => (None, None),
-        Some(PasswordFault::Rule(PasswordRule::TooShort)) => {
-            (Some("Choose a password of at least 8 characters.".into()), None)
-        }
-        Some(PasswordFault::Rule(PasswordRule::TooLong)) => {
-            (Some("Choose a password of at most 128 characters.".into()), None)
-        }
-        Some(PasswordFault::Weak(strength)) => (
-            Some("This password is easy to guess. Choose another.".into()),
-            Some(PasswordAdvice {
-                warning: strength.warning.map(Into::into),
-                suggestions: strength.suggestions.into_iter().map(Into::into).collect(),
-            }),
-        ),
-    };
+    let (password, advice) = faults.password.map(password_told).unzip();
     let errors = FormErrors {
         form: None,
         name: faults
@@ -141,7 +141,38 @@ fn told(faults: Faults) -> (FormErrors, Option<PasswordAdvice>) {
         }),
         password,
     };
-    (errors, advice)
+    (errors, advice.flatten())
+}
+
+/// What is wrong with a new password, and what would help.
+pub(super) fn password_told(fault: PasswordFault) -> (Text, Option<PasswordAdvice>) {
+    match fault {
+        PasswordFault::Rule(PasswordRule::TooShort) => {
+            ("Choose a password of at least 8 characters.".into(), None)
+        }
+        PasswordFault::Rule(PasswordRule::TooLong) => {
+            ("Choose a password of at most 128 characters.".into(), None)
+        }
+        PasswordFault::Weak(strength) => (
+            "This password is easy to guess. Choose another.".into(),
+            Some(PasswordAdvice {
+                warning: strength.warning.map(Into::into),
+                suggestions: strength.suggestions.into_iter().map(Into::into).collect(),
+            }),
+        ),
+    }
+}
+
+/// The page for whoever signed up with an address that must be confirmed first. That of a taken address is the same;
+/// whoever reads that is told by mail.
+fn must_verify(visit: Visit<'_>, email: &str) -> HttpResponse {
+    let sent = Sent {
+        lead: "We have mailed a link to this address. Open it within an hour to confirm that the address is yours, and \
+               you can sign in.",
+        email,
+        again: verify_email::SEND,
+    };
+    sent.show(&visit, StatusCode::OK)
 }
 
 fn closed(site: &Site, request: &HttpRequest) -> HttpResponse {

@@ -8,7 +8,9 @@
 mod account;
 mod consent;
 mod notice;
+mod settings;
 mod sign_in;
+mod step;
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -24,7 +26,11 @@ use super::assets::{Assets, Logo};
 pub use account::{AccountPage, LoggedOutPage, LogoutPage, SessionView};
 pub use consent::{ConsentPage, ResourceView, ScopeView};
 pub use notice::{BusyPage, ErrorPage, FormPostPage};
+pub use settings::{ApplicationView, ApplicationsPage, CurrentPassword, NewPasswordPage, ProfilePage};
 pub use sign_in::{ContinueAs, FormErrors, FreshReason, LoginPage, PasswordAdvice, SignupPage};
+pub use step::{
+    ButtonKind, ButtonView, EmailField, FactValue, FactView, LinkView, PasswordField, StepForm, StepPage,
+};
 
 /// A sentence for the reader: one of ours, or one made of it and a number.
 pub type Text = Cow<'static, str>;
@@ -134,7 +140,8 @@ macro_rules! templates {
 
 templates! {
     "base.html", "fields.html", "login.html", "signup.html", "consent.html", "logout.html",
-    "logged_out.html", "account.html", "error.html", "busy.html", "form_post.html",
+    "logged_out.html", "account.html", "step.html", "new_password.html", "profile.html",
+    "applications.html", "error.html", "busy.html", "form_post.html",
 }
 
 /// Escapes what ends text or a quoted attribute. The engine's own escaping turns slashes into references too,

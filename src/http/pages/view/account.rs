@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use minijinja::{Value, context};
 
-use super::{ClientView, Page, Text, hidden_fields};
+use super::{ClientView, LinkView, Page, Text, hidden_fields};
 
 /// The question before a logout. The form posts `csrf`, the hidden fields, and `logout`: `yes` or `no`.
 pub struct LogoutPage {
@@ -59,6 +59,10 @@ pub struct AccountPage {
     pub email: String,
     /// Whether the user has proven to own it.
     pub email_verified: bool,
+    /// Where "Send a link" posts to, if the address is not proven and mail leaves.
+    pub verify_action: Option<String>,
+    /// What can be changed, each on its own page.
+    pub settings: Vec<LinkView>,
     /// Their sessions, in the order in which they are shown.
     pub sessions: Vec<SessionView>,
     /// Where "End all other sessions" posts to; the button is there if any session is not the current one.
@@ -96,6 +100,8 @@ impl Page for AccountPage {
             name => &self.name,
             email => &self.email,
             email_verified => &self.email_verified,
+            verify_action => &self.verify_action,
+            settings => self.settings.iter().map(Value::from).collect::<Value>(),
             sessions => self.sessions.iter().collect::<Value>(),
             others => self.sessions.iter().any(|session| !session.current),
             revoke_others_action => &self.revoke_others_action,
@@ -119,7 +125,7 @@ impl From<&SessionView> for Value {
 }
 
 /// A time for a `<time>` element. In UTC, and says so: the server does not know where the reader is.
-fn moment(at: DateTime<Utc>) -> Value {
+pub(super) fn moment(at: DateTime<Utc>) -> Value {
     context! {
         datetime => at.to_rfc3339_opts(SecondsFormat::Secs, true),
         text => at.format("%-d %B %Y, %H:%M UTC").to_string(),

@@ -2,7 +2,7 @@
 
 use minijinja::{Value, context};
 
-use super::{ClientView, Page, Text};
+use super::{ClientView, LinkView, Page, Text};
 
 /// Login. The first form posts `csrf`, `email` and `password`.
 pub struct LoginPage {
@@ -18,6 +18,8 @@ pub struct LoginPage {
     pub notice: Option<Text>,
     /// What is wrong. For a wrong pair use `password` alone: it says nothing about the address.
     pub errors: FormErrors,
+    /// Where one goes without a password.
+    pub links: Vec<LinkView>,
     /// Where one signs up; `None` where signup is closed.
     pub signup_url: Option<String>,
     /// The user of this browser's session, if going on as that user is allowed.
@@ -86,6 +88,7 @@ impl Page for LoginPage {
             email => &self.email,
             notice => &self.notice,
             errors => &self.errors,
+            links => self.links.iter().map(Value::from).collect::<Value>(),
             signup_url => &self.signup_url,
             continue_as => self.continue_as.as_ref().map(|other| context! {
                 email => &other.email,
@@ -128,6 +131,15 @@ pub struct PasswordAdvice {
     pub suggestions: Vec<Text>,
 }
 
+impl From<&PasswordAdvice> for Value {
+    fn from(advice: &PasswordAdvice) -> Self {
+        context! {
+            warning => &advice.warning,
+            suggestions => advice.suggestions.iter().collect::<Value>(),
+        }
+    }
+}
+
 impl Page for SignupPage {
     const TEMPLATE: &'static str = "signup.html";
 
@@ -139,10 +151,7 @@ impl Page for SignupPage {
             name => &self.name,
             email => &self.email,
             errors => &self.errors,
-            advice => self.advice.as_ref().map(|advice| context! {
-                warning => &advice.warning,
-                suggestions => advice.suggestions.iter().collect::<Value>(),
-            }),
+            advice => self.advice.as_ref().map(Value::from),
             login_url => &self.login_url,
         }
     }

@@ -42,6 +42,7 @@ pub(super) fn login(text: &str) -> LoginPage {
         email: text.to_owned(),
         notice: Some(text.to_owned().into()),
         errors: errors(text),
+        links: links(text),
         signup_url: Some("/signup?request=1".to_owned()),
         continue_as: Some(ContinueAs {
             email: text.to_owned(),
@@ -132,6 +133,8 @@ pub(super) fn account(text: &str) -> AccountPage {
         name: text.to_owned(),
         email: text.to_owned(),
         email_verified: true,
+        verify_action: Some("/account/email/send".to_owned()),
+        settings: links(text),
         sessions: vec![
             session.clone(),
             SessionView {
@@ -142,6 +145,104 @@ pub(super) fn account(text: &str) -> AccountPage {
         ],
         revoke_others_action: "/account/sessions/revoke-others".to_owned(),
         logout_action: "/logout".to_owned(),
+    }
+}
+
+pub(super) fn links(text: &str) -> Vec<LinkView> {
+    vec![LinkView {
+        text: text.to_owned().into(),
+        url: "/account".to_owned(),
+    }]
+}
+
+pub(super) fn step(text: &str) -> StepPage {
+    let words = || Text::from(text.to_owned());
+    StepPage {
+        title: words(),
+        lead: words(),
+        client: Some(client(text)),
+        notice: Some(words()),
+        facts: vec![
+            FactView {
+                label: words(),
+                value: FactValue::Text(text.to_owned()),
+            },
+            FactView::at("Signed up", at()),
+        ],
+        form: Some(StepForm {
+            action: "/verify-email".to_owned(),
+            csrf: text.to_owned(),
+            hidden: vec![("token".to_owned(), text.to_owned())],
+            alert: Some(words()),
+            email: Some(EmailField {
+                label: words(),
+                value: text.to_owned(),
+                autocomplete: "username",
+                error: Some(words()),
+            }),
+            password: Some(PasswordField { error: Some(words()) }),
+            buttons: vec![
+                ButtonView::only(words()),
+                ButtonView::answer("No", "no", ButtonKind::Danger),
+                ButtonView::answer("Later", "later", ButtonKind::Quiet),
+            ],
+        }),
+        links: links(text),
+    }
+}
+
+pub(super) fn new_password(text: &str) -> NewPasswordPage {
+    let words = || Text::from(text.to_owned());
+    NewPasswordPage {
+        title: words(),
+        lead: words(),
+        action: "/account/password".to_owned(),
+        csrf: text.to_owned(),
+        hidden: vec![("token".to_owned(), text.to_owned())],
+        current: Some(CurrentPassword {
+            email: text.to_owned(),
+            error: Some(words()),
+            end_others: true,
+        }),
+        error: Some(words()),
+        advice: Some(PasswordAdvice {
+            warning: Some(words()),
+            suggestions: vec![words()],
+        }),
+        button: words(),
+        links: links(text),
+    }
+}
+
+pub(super) fn profile(text: &str) -> ProfilePage {
+    ProfilePage {
+        action: "/account/profile".to_owned(),
+        csrf: text.to_owned(),
+        name: text.to_owned(),
+        picture: text.to_owned(),
+        name_error: Some(text.to_owned().into()),
+        picture_error: Some(text.to_owned().into()),
+        links: links(text),
+    }
+}
+
+pub(super) fn applications(text: &str) -> ApplicationsPage {
+    let application = || ApplicationView {
+        client: client(text),
+        client_id: text.to_owned(),
+        since: at(),
+        scopes: vec![ScopeView {
+            title: text.to_owned().into(),
+            description: None,
+        }],
+        resources: vec![text.to_owned()],
+    };
+    ApplicationsPage {
+        action: "/account/applications/withdraw".to_owned(),
+        csrf: text.to_owned(),
+        notice: Some(text.to_owned().into()),
+        applications: vec![application(), application()],
+        links: links(text),
     }
 }
 
@@ -198,6 +299,10 @@ pub(super) fn full(text: &str) -> Vec<(&'static str, String)> {
             }),
         ),
         ("account", pages.render(&account(text))),
+        ("step", pages.render(&step(text))),
+        ("new password", pages.render(&new_password(text))),
+        ("profile", pages.render(&profile(text))),
+        ("applications", pages.render(&applications(text))),
         ("error", pages.render(&error(text))),
         ("busy", pages.render(&busy(text))),
         ("form_post", pages.render(&form_post(text))),
@@ -222,6 +327,7 @@ pub(super) fn bare(text: &str) -> Vec<(&'static str, String)> {
         email: String::new(),
         notice: None,
         errors: FormErrors::default(),
+        links: Vec::new(),
         signup_url: None,
         continue_as: None,
         ..login(text)
@@ -281,8 +387,62 @@ pub(super) fn bare(text: &str) -> Vec<(&'static str, String)> {
             "account",
             pages.render(&AccountPage {
                 notice: None,
+                name: String::new(),
+                verify_action: None,
+                settings: Vec::new(),
                 sessions: Vec::new(),
                 ..account(text)
+            }),
+        ),
+        (
+            "step",
+            pages.render(&StepPage {
+                client: None,
+                notice: None,
+                facts: Vec::new(),
+                form: None,
+                links: Vec::new(),
+                ..step(text)
+            }),
+        ),
+        (
+            "step with a bare form",
+            pages.render(&StepPage {
+                form: Some(StepForm {
+                    action: "/verify-email".to_owned(),
+                    csrf: text.to_owned(),
+                    ..StepForm::default()
+                }),
+                ..step(text)
+            }),
+        ),
+        (
+            "new password",
+            pages.render(&NewPasswordPage {
+                hidden: Vec::new(),
+                current: None,
+                error: None,
+                advice: None,
+                links: Vec::new(),
+                ..new_password(text)
+            }),
+        ),
+        (
+            "profile",
+            pages.render(&ProfilePage {
+                name_error: None,
+                picture_error: None,
+                links: Vec::new(),
+                ..profile(text)
+            }),
+        ),
+        (
+            "applications",
+            pages.render(&ApplicationsPage {
+                notice: None,
+                applications: Vec::new(),
+                links: Vec::new(),
+                ..applications(text)
             }),
         ),
         (

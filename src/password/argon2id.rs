@@ -2,6 +2,7 @@
 //! within [`HashParams::MOST`].
 
 use std::collections::TryReserveError;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -183,6 +184,7 @@ impl Memory {
         let wanted = argon2.params().block_count().max(self.kept);
         if let Some(missing) = wanted.checked_sub(self.blocks.len()) {
             self.blocks.try_reserve_exact(missing)?;
+            prefer_huge_pages(self.blocks.spare_capacity_mut());
             self.blocks.resize(wanted, Block::new());
         }
         let started = Instant::now();
@@ -205,6 +207,22 @@ impl Memory {
     #[cfg(test)]
     pub(super) const fn held_blocks(&self) -> usize {
         self.blocks.capacity()
+    }
+}
+
+/// Asks for huge pages below memory that nothing has touched yet: argon2 reads it in no order, and with small pages a
+/// hash takes a thirtieth longer. Where the system has none to give, all is as before.
+fn prefer_huge_pages(untouched: &mut [MaybeUninit<Block>]) {
+    // SAFETY: sysconf has no preconditions.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let bytes = size_of_val(untouched);
+    let start = untouched.as_mut_ptr().cast::<u8>();
+    // The pages that lie in it as a whole: those at its ends are shared with other memory.
+    let before = start.align_offset(page);
+    let whole = bytes.saturating_sub(before) / page * page;
+    if whole > 0 {
+        // SAFETY: the range lies in memory that we hold alone, and the advice changes nothing that is in it.
+        unsafe { libc::madvise(start.wrapping_add(before).cast(), whole, libc::MADV_HUGEPAGE) };
     }
 }
 

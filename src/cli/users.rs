@@ -27,7 +27,7 @@ const MAX_PASSWORD: u64 = 64 * 1024;
 /// One hash alone takes far less, even on a machine that is busy.
 const HASH_PATIENCE: Duration = Duration::from_mins(1);
 
-/// What to do with accounts. USER is an e-mail address or an id.
+/// What to do with accounts. USER is an e-mail address, an id, or the `sub` of an imported user.
 #[derive(Debug, clap::Subcommand)]
 pub enum UsersCommand {
     /// Make an account.
@@ -83,6 +83,7 @@ pub enum UsersCommand {
 #[derive(Serialize)]
 struct UserRecord {
     id: UserId,
+    subject: String,
     email: String,
     name: String,
     email_verified: bool,
@@ -99,6 +100,7 @@ impl From<User> for UserRecord {
     fn from(user: User) -> Self {
         Self {
             id: user.id,
+            subject: user.subject(),
             status: if user.disabled_at.is_some() {
                 "disabled"
             } else {
@@ -254,7 +256,10 @@ async fn delete(shell: &Shell, name: &str) -> Result<(), CommandError> {
 /// # Errors
 /// When there is none.
 pub async fn find(db: &Db, name: &str) -> Result<User, CommandError> {
-    let unknown = || CommandError::not_found("user", name).hint("USER is an e-mail address or an id");
+    let unknown = || {
+        CommandError::not_found("user", name)
+            .hint("USER is an e-mail address, an id, or the `sub` of an imported user")
+    };
     let parsed = UserName::parse(name).ok_or_else(unknown)?;
     users::find(db, &parsed).await.map_err(|error| match error {
         UsersError::Unknown => unknown(),

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ids::{ClientId, SessionId, UserId};
+use super::ids::{ClientId, SessionId};
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::prompt::Prompt;
 use crate::oauth::response::ResponseMode;
@@ -40,7 +40,7 @@ pub struct AuthorizationRequest {
     /// The user's languages, best first.
     pub ui_locales: Option<String>,
     /// Who the user must be, from `id_token_hint` or the `sub` claim's value.
-    pub required_subject: Option<UserId>,
+    pub required_subject: Option<String>,
     /// The `claims` parameter.
     pub claims: Option<RequestedClaims>,
 }
@@ -118,8 +118,8 @@ pub struct Progress {
 pub struct Present<'a> {
     /// The session.
     pub session: SessionId,
-    /// The user.
-    pub user: UserId,
+    /// The user, as tokens name them.
+    pub subject: &'a str,
     /// When they last proved who they are.
     pub auth_time: DateTime<Utc>,
     /// How well (`acr`).
@@ -168,7 +168,8 @@ impl AuthorizationRequest {
         let just_authenticated = progress.authenticated == Some(present.session);
         let right_user = self
             .required_subject
-            .is_none_or(|subject| subject == present.user);
+            .as_deref()
+            .is_none_or(|subject| subject == present.subject);
         if !right_user && just_authenticated {
             return NextStep::WrongUser;
         }
@@ -200,8 +201,11 @@ impl AuthorizationRequest {
 
     /// Whether a user who is logged in may go on by saying so, where the client asked to be told who it is to be
     /// (`select_account`): only if nothing asks for a new login.
-    pub fn may_go_on_as(&self, user: UserId, auth_time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-        let right_user = self.required_subject.is_none_or(|subject| subject == user);
+    pub fn may_go_on_as(&self, subject: &str, auth_time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        let right_user = self
+            .required_subject
+            .as_deref()
+            .is_none_or(|wanted| wanted == subject);
         self.prompt.select_account && !self.prompt.login && right_user && self.is_fresh(auth_time, now)
     }
 

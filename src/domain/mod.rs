@@ -27,4 +27,5 @@ pub mod signing_choice;
 pub mod signing_key;
 pub mod status_blocks;
 pub mod status_list;
+pub mod subject;
 pub mod user;

@@ -12,8 +12,10 @@ use crate::oauth::scope::ScopeSet;
 /// A user as stored, without the password.
 #[derive(Clone, PartialEq)]
 pub struct User {
-    /// Who it is: the `sub` of tokens.
+    /// Who it is.
     pub id: UserId,
+    /// The `sub` that the user brought along, if it is not the id; see [`subject`](Self::subject).
+    pub imported_subject: Option<String>,
     /// The address as given.
     pub email: String,
     /// Whether the address was proven to be the user's.
@@ -32,6 +34,15 @@ pub struct User {
     pub last_login_at: Option<DateTime<Utc>>,
     /// Since when the user may do nothing.
     pub disabled_at: Option<DateTime<Utc>>,
+}
+
+impl User {
+    /// Who it is in tokens: the `sub` claim.
+    pub fn subject(&self) -> String {
+        self.imported_subject
+            .clone()
+            .unwrap_or_else(|| self.id.to_string())
+    }
 }
 
 impl fmt::Debug for User {
@@ -272,6 +283,7 @@ mod tests {
         };
         User {
             id: UserId::from(uuid::Uuid::nil()),
+            imported_subject: None,
             email: "ada@example.org".into(),
             email_verified: true,
             name: "Ada Lovelace".into(),

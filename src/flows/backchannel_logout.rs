@@ -159,8 +159,8 @@ async fn request(
     uri: &str,
     delivery: &Delivery,
 ) -> Result<Request<Vec<u8>>, AttemptError> {
-    let (session, user) = (delivery.session, delivery.user);
-    let token = issue::logout_token(provider, client, session, user, provider.now()).await?;
+    let (session, subject) = (delivery.session, &delivery.subject);
+    let token = issue::logout_token(provider, client, session, subject, provider.now()).await?;
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     let body = form.append_pair("logout_token", token.expose()).finish();
     Request::post(uri)

@@ -121,13 +121,13 @@ pub async fn introspect(
         return Ok(INACTIVE);
     };
     // A client's own token names its client as `sub`, and no session or grant.
-    let user = claims.sub.parse().ok().filter(|_| claims.gid.is_some());
+    let subject = claims.gid.is_some().then_some(&*claims.sub);
     let status = access_tokens::status(
         &provider.db,
         claims.jti,
         claims.gid,
         claims.sid,
-        user,
+        subject,
         &claims.client_id,
     )
     .await?;
@@ -162,7 +162,7 @@ async fn refresh_token(
     Ok(live.map_or(INACTIVE, |live| Introspection::RefreshToken {
         active: true,
         iss: provider.settings.issuer.clone(),
-        sub: live.grant.user.id.to_string(),
+        sub: live.grant.user.subject(),
         client_id: client.id.to_string(),
         scope: live.grant.scopes.to_string(),
         exp: live.expires_at.timestamp(),

@@ -11,7 +11,7 @@ use super::registry::RegistryError;
 use super::status_lists;
 use crate::domain::client::Client;
 use crate::domain::grant::Grant;
-use crate::domain::ids::{SessionId, TokenId, UserId};
+use crate::domain::ids::{SessionId, TokenId};
 use crate::domain::logout_delivery;
 use crate::domain::secret::Secret;
 use crate::domain::status_list::StatusIndex;
@@ -124,7 +124,7 @@ pub async fn for_grant(
 ) -> Result<Tokens, IssueError> {
     let issuer = &provider.settings.issuer;
     let algorithm = access_token_algorithm(provider, target)?;
-    let subject = grant.user.id.to_string();
+    let subject = grant.user.subject();
     let openid = target.scope.contains("openid");
     let claims = AccessTokenClaims {
         sid: Some(grant.session),
@@ -204,7 +204,7 @@ pub async fn for_client(
 /// How long a logout token is good: it is used at once, by the client that it is sent to (Back-Channel Logout §4).
 const LOGOUT_TOKEN_TTL: TimeDelta = TimeDelta::minutes(2);
 
-/// What tells `client` that `session` of `user` has ended (OpenID Connect Back-Channel Logout 1.0 §2.4), signed as its
+/// What tells `client` that `session` of `subject` has ended (OpenID Connect Back-Channel Logout 1.0 §2.4), signed as its
 /// ID tokens are (§2.6). It never lives longer than other tokens, on whose life the keys' schedule counts.
 ///
 /// # Errors
@@ -213,7 +213,7 @@ pub async fn logout_token(
     provider: &Provider,
     client: &Client,
     session: SessionId,
-    user: UserId,
+    subject: &str,
     now: DateTime<Utc>,
 ) -> Result<Secret, IssueError> {
     let ttl = LOGOUT_TOKEN_TTL.min(provider.settings.keys.lifetimes.signed);
@@ -224,7 +224,7 @@ pub async fn logout_token(
         exp: (now + ttl).timestamp(),
         jti: logout_delivery::token_id(session, &client.id),
         events: LogoutEvents::default(),
-        sub: user,
+        sub: subject,
         sid: session,
     };
     let algorithm = client.metadata.id_token_signed_response_alg;

@@ -157,6 +157,7 @@ pub async fn sign_up(
     let may_log_in = !provider.settings.accounts.require_verified_email;
     let user = User {
         id: UserId::generate(&*provider.random),
+        imported_subject: None,
         email: email.as_str().to_owned(),
         email_verified: false,
         name,

@@ -73,13 +73,12 @@ pub async fn userinfo(
     if !scopes.contains("openid") {
         return Err(UserinfoError::Scope);
     }
-    let user = token.sub.parse().ok();
     let status = access_tokens::status(
         &provider.db,
         token.jti,
         token.gid,
         token.sid,
-        user,
+        Some(&token.sub),
         &token.client_id,
     )
     .await?;

@@ -8,27 +8,35 @@ use crate::domain::email::{EmailAddress, EmailKey, InvalidEmail};
 use crate::domain::ids::UserId;
 use crate::domain::password::{PasswordHash, PasswordRule};
 use crate::domain::secret::Secret;
+use crate::domain::subject::Subject;
 use crate::domain::user::{self, Profile, User};
 use crate::password::{Busy, Hasher, SALT_LENGTH, Strength};
 use crate::random::Random;
 use crate::storage::users::{self, Insertion, NewUser};
 use crate::storage::{Db, Execute, StorageError};
 
-/// How an operator names a user: by id or by e-mail address.
+/// How an operator names a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserName {
     /// The id.
     Id(UserId),
     /// The address.
     Email(EmailKey),
+    /// The `sub` that an imported user brought along.
+    Subject(String),
 }
 
 impl UserName {
-    /// Reads either; `None` for what is neither.
+    /// Reads any of them; `None` for what is none.
     pub fn parse(text: &str) -> Option<Self> {
         match text.parse() {
             Ok(id) => Some(Self::Id(id)),
-            Err(_) => EmailKey::of_typed(text).map(Self::Email),
+            Err(_) => match EmailKey::of_typed(text) {
+                Some(key) => Some(Self::Email(key)),
+                None => Subject::parse(text)
+                    .ok()
+                    .map(|subject| Self::Subject(subject.to_string())),
+            },
         }
     }
 }
@@ -161,6 +169,7 @@ pub async fn find(db: &impl Execute, name: &UserName) -> Result<User, UsersError
     let found = match name {
         UserName::Id(id) => users::find(db, *id).await?,
         UserName::Email(key) => users::find_by_email(db, key).await?,
+        UserName::Subject(subject) => users::find_by_subject(db, subject).await?,
     };
     found.ok_or(UsersError::Unknown)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256, Sha512};
 
-use crate::domain::ids::{ClientId, FamilyId, SessionId, TokenId, UserId};
+use crate::domain::ids::{ClientId, FamilyId, SessionId, TokenId};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// Whom a token is for: on the wire a text when it is one, an array when they are several (RFC 7519 §4.1.3).
@@ -133,7 +133,7 @@ pub struct LogoutTokenClaims<'a> {
     /// That it is a logout.
     pub events: LogoutEvents,
     /// Whose session it was.
-    pub sub: UserId,
+    pub sub: &'a str,
     /// Which session ended, as its ID tokens name it.
     pub sid: SessionId,
 }
@@ -303,7 +303,7 @@ mod tests {
             exp: 121,
             jti: id,
             events: LogoutEvents::default(),
-            sub: UserId::from(id),
+            sub: &id.to_string(),
             sid: SessionId::from(id),
         };
         assert_eq!(

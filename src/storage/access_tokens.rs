@@ -8,7 +8,7 @@ use super::grants::{grant_stands_sql, requested_claims};
 use super::users::{self, user_columns};
 use super::{Execute, StorageError};
 use crate::domain::authorization::RequestedClaims;
-use crate::domain::ids::{ClientId, FamilyId, SessionId, TokenId, UserId};
+use crate::domain::ids::{ClientId, FamilyId, SessionId, TokenId};
 use crate::domain::status_list::StatusIndex;
 use crate::domain::user::User;
 
@@ -66,19 +66,19 @@ pub async fn revoke(db: &impl Execute, token: &RevokedToken) -> Result<bool, Sto
     Ok(db.execute(REVOKE, &params).await? > 0)
 }
 
-// $1 jti, $2 family, $3 session, $4 user, $5 client. A token of a user stands on all of them; one that a client
+// $1 jti, $2 family, $3 session, $4 subject, $5 client. A token of a user stands on all of them; one that a client
 // got for itself names neither user, session nor family. A token that names but some of them is none of ours.
 const STATUS: &str = concat!(
     "SELECT g.claims, ",
     user_columns!(),
     "
 FROM clients c
-LEFT JOIN token_families g ON g.id = $2 AND g.session_id = $3 AND g.user_id = $4 AND g.client_id = c.id
+LEFT JOIN token_families g ON g.id = $2 AND g.session_id = $3 AND g.client_id = c.id
 LEFT JOIN sessions s ON s.id = g.session_id
-LEFT JOIN users u ON u.id = g.user_id
+LEFT JOIN users u ON u.id = g.user_id AND COALESCE(u.subject, u.id::text) = $4
 WHERE c.id = $5 AND NOT EXISTS (SELECT FROM revoked_access_tokens WHERE jti = $1)
     AND CASE WHEN $2 IS NULL AND $3 IS NULL AND $4 IS NULL THEN c.disabled_at IS NULL
-        ELSE s.id IS NOT NULL AND ",
+        ELSE s.id IS NOT NULL AND u.id IS NOT NULL AND ",
     grant_stands_sql!(),
     " END"
 );
@@ -94,14 +94,14 @@ pub async fn status(
     jti: TokenId,
     family: Option<FamilyId>,
     session: Option<SessionId>,
-    user: Option<UserId>,
+    subject: Option<&str>,
     client: &ClientId,
 ) -> Result<TokenStatus, StorageError> {
     let params = [
         (jti.as_uuid() as _, Type::UUID),
         (&family.as_ref().map(FamilyId::as_uuid) as _, Type::UUID),
         (&session.as_ref().map(SessionId::as_uuid) as _, Type::UUID),
-        (&user.as_ref().map(UserId::as_uuid) as _, Type::UUID),
+        (&subject as _, Type::TEXT),
         (&client.as_str() as _, Type::TEXT),
     ];
     let Some(row) = db.query_opt(STATUS, &params).await? else {

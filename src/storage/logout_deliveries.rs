@@ -7,14 +7,15 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::{Execute, StorageError};
-use crate::domain::ids::{ClientId, SessionId, UserId};
+use crate::domain::ids::{ClientId, SessionId};
 
 /// One row for each client that has something of the session `t.session_id` and wants to hear of it. A statement adds
 /// which families `t` those are; $1 is now.
 macro_rules! insert_deliveries_sql {
     () => {
-        "INSERT INTO logout_deliveries (client_id, session_id, user_id, created_at, next_attempt_at)
-    SELECT DISTINCT t.client_id, t.session_id, t.user_id, $1::timestamptz, $1::timestamptz
+        "INSERT INTO logout_deliveries (client_id, session_id, user_id, subject, created_at, next_attempt_at)
+    SELECT DISTINCT t.client_id, t.session_id, t.user_id,
+        (SELECT named.subject FROM users named WHERE named.id = t.user_id), $1::timestamptz, $1::timestamptz
     FROM token_families t JOIN clients c ON c.id = t.client_id
     WHERE c.disabled_at IS NULL AND c.metadata ? 'backchannel_logout_uri' AND "
     };
@@ -100,8 +101,8 @@ pub struct Delivery {
     pub client: ClientId,
     /// Which session ended.
     pub session: SessionId,
-    /// Whose it was.
-    pub user: UserId,
+    /// Whose it was, as tokens name them.
+    pub subject: String,
     /// When it was written down that the client is to be told.
     pub created_at: DateTime<Utc>,
     /// Which attempt this is, counted from one.
@@ -115,7 +116,7 @@ WHERE d.id = ANY (ARRAY(
     SELECT due.id FROM unnest($3::text[], $4::bigint[]) AS c (client_id, free), LATERAL (
         SELECT q.id FROM logout_deliveries q WHERE q.client_id = c.client_id AND q.next_attempt_at <= $1
         ORDER BY q.next_attempt_at LIMIT c.free FOR UPDATE SKIP LOCKED) due))
-RETURNING d.id, d.client_id, d.session_id, d.user_id, d.created_at, d.attempts";
+RETURNING d.id, d.client_id, d.session_id, COALESCE(d.subject, d.user_id::text) AS subject, d.created_at, d.attempts";
 
 /// Claims what is due, for each of `clients` as many as stand beside it: of all callers one gets each, until
 /// `leased_until`, when it falls due again unless it was told by then.
@@ -227,7 +228,7 @@ impl TryFrom<&Row> for Delivery {
             client: ClientId::try_from(row.try_get::<_, String>("client_id")?)
                 .map_err(|_| inconsistent("client_id"))?,
             session: SessionId::from(row.try_get::<_, uuid::Uuid>("session_id")?),
-            user: UserId::from(row.try_get::<_, uuid::Uuid>("user_id")?),
+            subject: row.try_get("subject")?,
             created_at: row.try_get("created_at")?,
             attempts: u32::try_from(row.try_get::<_, i32>("attempts")?)
                 .map_err(|_| inconsistent("attempts"))?,

@@ -17,7 +17,7 @@ use crate::domain::user::{Profile, User};
 /// The columns that make a [`User`], under the names that [`read`] expects; `u` is the table.
 macro_rules! user_columns {
     () => {
-        "u.id AS user_id, u.email, u.email_verified, u.name, u.profile, u.epoch AS user_epoch, \
+        "u.id AS user_id, u.subject AS user_subject, u.email, u.email_verified, u.name, u.profile, u.epoch AS user_epoch, \
          u.created_at AS user_created_at, u.updated_at AS user_updated_at, u.last_login_at, u.disabled_at"
     };
 }
@@ -67,6 +67,7 @@ pub const STATEMENTS: &[&str] = &[
     INSERT,
     FIND,
     FIND_BY_EMAIL,
+    FIND_BY_SUBJECT,
     HAS_PASSWORD,
     LIST,
     LOCK,
@@ -135,6 +136,27 @@ pub async fn find_by_email(db: &impl Execute, key: &EmailKey) -> Result<Option<U
     let row = db
         .query_opt(FIND_BY_EMAIL, &[(&key.as_str(), Type::TEXT)])
         .await?;
+    row.as_ref().map(read).transpose()
+}
+
+// Two look-ups by a key each, of which one finds nothing: a subject never looks like an id.
+const FIND_BY_SUBJECT: &str = concat!(
+    "SELECT ",
+    user_columns!(),
+    " FROM users u WHERE u.id = $2 AND u.subject IS NULL OR u.subject = $1"
+);
+
+/// The user whose tokens say `subject` as `sub`.
+///
+/// # Errors
+/// When the database does not answer, or the row is not one of ours.
+pub async fn find_by_subject(db: &impl Execute, subject: &str) -> Result<Option<User>, StorageError> {
+    let id: Option<UserId> = subject.parse().ok();
+    let params = [
+        (&subject as _, Type::TEXT),
+        (&id.as_ref().map(UserId::as_uuid) as _, Type::UUID),
+    ];
+    let row = db.query_opt(FIND_BY_SUBJECT, &params).await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -234,7 +256,8 @@ pub async fn enable(db: &impl Execute, id: UserId) -> Result<Option<User>, Stora
 const LOCK: &str = "SELECT FROM users WHERE id = $1 FOR UPDATE";
 
 // Their families go with them, and leave to the status lists what tokens of them may be about, and to the queue of
-// logouts which clients are to hear of sessions that nobody was told of. $1 is now.
+// logouts which clients are to hear of sessions that nobody was told of. Who was imported could be so again: their
+// name is never given again. $1 is now.
 const DELETE: &str = concat!(
     "WITH families AS (
     INSERT INTO status_tombstones (status_index, ended_at)
@@ -245,7 +268,11 @@ const DELETE: &str = concat!(
 deliveries AS (",
     insert_deliveries_sql!(),
     "t.user_id = $2 AND EXISTS (SELECT FROM sessions s WHERE s.id = t.session_id AND s.logout_told_at IS NULL)
-    ON CONFLICT DO NOTHING)
+    ON CONFLICT DO NOTHING),
+retired AS (
+    INSERT INTO retired_subjects (subject_hash, retired_at)
+    SELECT sha256(convert_to(COALESCE(u.subject, u.id::text), 'UTF8')), $1 FROM users u
+    WHERE u.id = $2 AND u.origin IS NOT NULL ON CONFLICT DO NOTHING)
 DELETE FROM users WHERE id = $2"
 );
 
@@ -280,6 +307,7 @@ pub(super) fn read(row: &Row) -> Result<User, StorageError> {
     })?;
     Ok(User {
         id,
+        imported_subject: row.get("user_subject"),
         email: row.get("email"),
         email_verified: row.get("email_verified"),
         name: row.get("name"),

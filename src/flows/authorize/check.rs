@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::{Proven, SendBack};
 use crate::domain::authorization::{AuthorizationRequest, RequestedClaims};
 use crate::domain::client::{Client, RegisteredRedirectUri};
-use crate::domain::ids::{ClientId, UserId};
+use crate::domain::ids::ClientId;
 use crate::domain::secret::Secret;
 use crate::flows::provider::Provider;
 use crate::flows::registry::RegistryError;
@@ -294,7 +294,7 @@ fn id_token_hint_is_ours(
     provider: &Provider,
     parameters: &Parameters,
     now: DateTime<Utc>,
-) -> Result<Option<UserId>, Fault> {
+) -> Result<Option<String>, Fault> {
     let Some(hint) = &parameters.id_token_hint else {
         return Ok(None);
     };
@@ -306,23 +306,21 @@ fn id_token_hint_is_ours(
     );
     claims
         .ok()
-        .and_then(|claims| claims.sub.parse().ok())
-        .map(Some)
+        .map(|claims| Some(claims.sub))
         .ok_or(invalid("id_token_hint is not an ID token of this issuer"))
 }
 
 /// `sub` with a value in the `claims` parameter asks for that user (OpenID Connect Core §5.5.1), as a hint does.
 fn subject_is_one_user(
-    hinted: Option<UserId>,
+    hinted: Option<String>,
     claims: Option<&RequestedClaims>,
-) -> Result<Option<UserId>, Fault> {
+) -> Result<Option<String>, Fault> {
     let request = claims.and_then(|claims| claims.id_token.get("sub")?.as_ref());
     let Some(value) = request.and_then(|request| request.value.as_ref()) else {
         return Ok(hinted);
     };
     // Somebody that no user is: nobody can be the right one.
-    let nobody = UserId::from(uuid::Uuid::nil());
-    let asked = value.as_str().and_then(|sub| sub.parse().ok()).unwrap_or(nobody);
+    let asked = value.as_str().unwrap_or_default().to_owned();
     match hinted {
         Some(hinted) if hinted != asked => Err(invalid("id_token_hint and claims name different users")),
         _ => Ok(Some(asked)),

@@ -91,9 +91,10 @@ pub async fn advance(
         Some(present) => consent_covers(provider, proven, present).await?,
         None => false,
     };
+    let subject = present.map(|present| present.user.subject()).unwrap_or_default();
     let seen = present.map(|present| authorization::Present {
         session: present.session.id,
-        user: present.user.id,
+        subject: &subject,
         auth_time: present.session.auth_time,
         acr: &present.session.acr,
     });

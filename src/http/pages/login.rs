@@ -147,7 +147,7 @@ pub async fn go_on(request: HttpRequest, site: web::Data<Site>, Form(form): Form
         .resumed
         .proven
         .request
-        .may_go_on_as(present.user.id, present.session.auth_time, now)
+        .may_go_on_as(&present.user.subject(), present.session.auth_time, now)
     {
         let browser = visitor.browser.hash();
         let noted = login::note(&site.provider, Some(pending.id), browser, present.session.id, now).await;
@@ -176,7 +176,7 @@ fn show(
     let request = pending.map(|pending| &pending.resumed.proven.request);
     let present = visitor.present.as_ref();
     let may_go_on = present.zip(request).is_some_and(|(present, request)| {
-        request.may_go_on_as(present.user.id, present.session.auth_time, now)
+        request.may_go_on_as(&present.user.subject(), present.session.auth_time, now)
     });
     let fresh_reason = request.zip(present).and_then(|(request, _)| {
         if request.prompt.login {

@@ -22,7 +22,11 @@ const LOOKED_AT: usize = 4096;
 
 /// A password in NFKC.
 #[derive(Clone)]
-pub struct Password(Secret);
+pub struct Password {
+    normal: Secret,
+    /// As it was typed, if that is another text.
+    typed: Option<Secret>,
+}
 
 impl Password {
     /// The password that somebody presents to log in. Nothing is refused here, since its hash decides.
@@ -32,7 +36,10 @@ impl Password {
         let length = text.nfkc().map(char::len_utf8).sum();
         let mut normal = String::with_capacity(length);
         normal.extend(text.nfkc());
-        Self(Secret::new(normal))
+        Self {
+            typed: (normal != text).then(|| Secret::new(text)),
+            normal: Secret::new(normal),
+        }
     }
 
     /// A password that somebody wants to have from now on: any Unicode, of a fair length.
@@ -50,7 +57,12 @@ impl Password {
 
     /// The text itself. Every call is a place to review.
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        self.normal.expose()
+    }
+
+    /// The text as it was typed, where that is another one: what programs hashed that know no Unicode.
+    pub fn expose_typed(&self) -> Option<&str> {
+        self.typed.as_ref().map(Secret::expose)
     }
 }
 
@@ -71,7 +83,8 @@ pub enum PasswordRule {
     TooLong,
 }
 
-/// What is stored of a password: a string in the PHC format (`$argon2id$v=19$m=…,t=…,p=…$salt$hash`).
+/// What is stored of a password: a string in the PHC format (`$argon2id$v=19$m=…,t=…,p=…$salt$hash`). Users who moved
+/// in have one of another scheme until they log in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 

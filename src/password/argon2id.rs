@@ -5,13 +5,14 @@ use std::collections::TryReserveError;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use subtle::ConstantTimeEq;
 
 use super::counters::Counters;
+use super::foreign::UnusableHash;
 use super::{HashParams, Verification};
 use crate::domain::password::{Password, PasswordHash};
 
@@ -48,7 +49,7 @@ impl Argon2id {
         salt: &[u8],
     ) -> Result<PasswordHash, OutOfMemory> {
         let mut output = [0; OUTPUT];
-        memory.derive(&self.argon2(), password, salt, &mut output)?;
+        memory.derive(&self.argon2(), password.expose(), salt, &mut output)?;
         let hash = phc::PasswordHash {
             algorithm: ARGON2ID_IDENT,
             version: Some(Version::V0x13.into()),
@@ -73,18 +74,19 @@ impl Argon2id {
         let Some(stored) = stored else {
             // As much work as for a hash of today, so that the time does not tell who has an account.
             let mut output = [0; OUTPUT];
-            memory.derive(&self.argon2(), password, &[0; 16], &mut output)?;
+            memory.derive(&self.argon2(), password.expose(), &[0; 16], &mut output)?;
             return Ok(Verification::Wrong);
         };
-        let mut buffer = [0; Output::MAX_LENGTH];
-        let output = &mut buffer[..stored.output.len()];
-        memory.derive(&stored.argon2(), password, &stored.salt, output)?;
-        Ok(if bool::from(output.ct_eq(stored.output.as_bytes())) {
-            Verification::Right {
-                outdated: stored.algorithm != Algorithm::Argon2id
-                    || stored.version != Version::V0x13
-                    || stored.params != self.present,
-            }
+        let outdated = stored.algorithm != Algorithm::Argon2id
+            || stored.version != Version::V0x13
+            || stored.params != self.present;
+        let mut right = stored.is_of(memory, password.expose())?;
+        // Others may have hashed what was typed.
+        if let (false, true, Some(typed)) = (right, outdated, password.expose_typed()) {
+            right = stored.is_of(memory, typed)?;
+        }
+        Ok(if right {
+            Verification::Right { outdated }
         } else {
             Verification::Wrong
         })
@@ -131,15 +133,44 @@ impl Stored {
         })
     }
 
+    fn is_of(&self, memory: &mut Memory, password: &str) -> Result<bool, OutOfMemory> {
+        let mut buffer = [0; Output::MAX_LENGTH];
+        let output = &mut buffer[..self.output.len()];
+        memory.derive(&self.argon2(), password, &self.salt, output)?;
+        Ok(output.ct_eq(self.output.as_bytes()).into())
+    }
+
     fn argon2(&self) -> Argon2<'static> {
         Argon2::new(self.algorithm, self.version, self.params.clone())
     }
 }
 
+/// Whether a hash of others can be taken over: with less than what the configuration allows, since nobody decided on
+/// its cost here.
+pub(super) fn is_acceptable(hash: &PasswordHash) -> Result<(), UnusableHash> {
+    let stored = Stored::read(hash).map_err(|error| match error {
+        Unusable::Foreign => UnusableHash::Malformed("argon2"),
+        Unusable::Unaffordable { .. } => UnusableHash::TooDear("argon2"),
+    })?;
+    let (memory, passes) = (
+        u64::from(stored.params.m_cost()),
+        u64::from(stored.params.t_cost()),
+    );
+    if memory > MOST_IMPORTED_KIB || memory * passes > MOST_IMPORTED_FILLED_KIB {
+        return Err(UnusableHash::TooDear("argon2"));
+    }
+    Ok(())
+}
+
+/// The most memory that an imported hash takes, in KiB.
+const MOST_IMPORTED_KIB: u64 = 256 * 1024;
+/// The most memory that an imported hash fills in all its passes, in KiB: a second's work or two.
+const MOST_IMPORTED_FILLED_KIB: u64 = 1024 * 1024;
+
 /// Why a stored hash is not verified. Nothing of the hash is in the text.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
-    #[error("it is no Argon2 hash in the PHC format")]
+    #[error("it is of no scheme that is known here, or malformed")]
     Foreign,
     #[error("m={memory_kib},t={iterations},p={parallelism} is beyond what is verified")]
     Unaffordable {
@@ -177,7 +208,7 @@ impl Memory {
     fn derive(
         &mut self,
         argon2: &Argon2<'_>,
-        password: &Password,
+        password: &str,
         salt: &[u8],
         output: &mut [u8],
     ) -> Result<(), OutOfMemory> {
@@ -189,7 +220,7 @@ impl Memory {
         }
         let started = Instant::now();
         argon2
-            .hash_password_into_with_memory(password.expose().as_bytes(), salt, output, &mut self.blocks)
+            .hash_password_into_with_memory(password.as_bytes(), salt, output, &mut self.blocks)
             .expect("salt and output have lengths that the format allows, and the memory suffices");
         metrics::histogram!("signet_password_hash_seconds").record(started.elapsed());
         let filled = u64::from(argon2.params().m_cost()) * u64::from(argon2.params().t_cost());
@@ -201,6 +232,12 @@ impl Memory {
             self.blocks.shrink_to_fit();
         }
         Ok(())
+    }
+
+    /// Counts a hash of another scheme, which takes its memory from the system.
+    pub(super) fn count_foreign(&self, took: Duration) {
+        metrics::histogram!("signet_password_hash_seconds").record(took);
+        self.counters.hashes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What is held, in blocks of 1 KiB.
@@ -229,7 +266,20 @@ fn prefer_huge_pages(untouched: &mut [MaybeUninit<Block>]) {
 /// The system gave no memory to hash in.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no memory to hash in")]
-pub(super) struct OutOfMemory(#[from] TryReserveError);
+pub(super) struct OutOfMemory(#[source] Option<TryReserveError>);
+
+impl From<TryReserveError> for OutOfMemory {
+    fn from(error: TryReserveError) -> Self {
+        Self(Some(error))
+    }
+}
+
+impl OutOfMemory {
+    /// Of whoever does not say why.
+    pub(super) const fn new() -> Self {
+        Self(None)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -264,7 +314,7 @@ mod tests {
         );
         assert_eq!(
             told("$2b$12$EixZaYVK1fsbw1ZfbX3OXe").as_deref(),
-            Some("it is no Argon2 hash in the PHC format")
+            Some("it is of no scheme that is known here, or malformed")
         );
         assert_eq!(
             told("$argon2id$v=19$m=1048576,t=64,p=16$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEg"),

@@ -1,4 +1,4 @@
-//! All hashing of passwords: argon2id, the judgement of new passwords, and the threads that both run on. What
+//! All hashing of passwords: argon2id, the schemes of others ([`foreign`]), the judgement of new passwords, and the threads that both run on. What
 //! a password is says [`crate::domain::password`]; who may log in with it, and how an overload is answered,
 //! say others.
 //!
@@ -8,6 +8,7 @@
 
 mod argon2id;
 mod counters;
+pub mod foreign;
 mod pool;
 mod strength;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use argon2id::Argon2id;
+use foreign::Foreign;
 use pool::Pool;
 pub use strength::Strength;
 
@@ -118,7 +120,12 @@ impl Hasher {
     ) -> Result<Verification, Busy> {
         let (argon2id, password, stored) = (self.argon2id.clone(), password.clone(), stored.cloned());
         self.pool
-            .ask(move |memory| argon2id.verify(memory, &password, stored.as_ref()))
+            .ask(move |memory| {
+                if let Some(foreign) = stored.as_ref().and_then(Foreign::read) {
+                    return foreign.verify(memory, &password);
+                }
+                argon2id.verify(memory, &password, stored.as_ref())
+            })
             .await
     }
 

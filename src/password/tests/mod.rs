@@ -140,7 +140,11 @@ async fn without_a_hash_that_can_be_verified_the_work_is_that_of_a_present_one()
     let unusable = [
         "",
         "hunter2",
-        "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW",
+        "$2b$31$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW",
+        "$2b$12$EixZaYVK1fsbw1ZfbX3OXe",
+        "$scrypt$ln=30,r=8,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+        "$pbkdf2-sha256$i=4294967295$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+        "$pbkdf2-md5$i=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
         "$argon2id$v=19$m=32,t=3,p=1$c29tZXNhbHRzb21lc2FsdA",
         "$argon2id$v=18$m=32,t=3,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
         "$argon2id$v=19$m=4194304,t=3,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",

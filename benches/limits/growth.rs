@@ -230,6 +230,7 @@ impl Side {
             last_used_at: now,
             idle_expires_at: now + TimeDelta::days(7),
             expires_at: now + TimeDelta::days(30),
+            remembered: true,
         };
         let login = Login {
             session: &session,

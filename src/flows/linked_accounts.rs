@@ -31,7 +31,7 @@ pub struct LinkedAccount {
 /// When the database does not answer.
 pub async fn list(provider: &Provider, user: &User) -> Result<Vec<LinkedAccount>, StorageError> {
     let has_password = users::has_password(&provider.db, user.id).await?;
-    let id = user.id.to_string();
+    let id = user.subject();
     let password = has_password.then(|| LinkedAccount {
         id: id.clone(),
         account_id: id,

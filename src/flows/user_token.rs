@@ -135,7 +135,7 @@ pub async fn issue(provider: &Provider, user: &User, now: DateTime<Utc>) -> Resu
         .origin()
         .ascii_serialization();
     let date = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let id = user.id.to_string();
+    let id = user.subject();
     let claims = Claims {
         iat: now.timestamp(),
         name: told(UserField::Name).then_some(&user.name),

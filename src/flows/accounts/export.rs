@@ -28,7 +28,7 @@ pub async fn export(provider: &Provider, user: &User, now: DateTime<Utc>) -> Res
         "issuer": provider.settings.issuer,
         "exported_at": now.to_rfc3339_opts(SecondsFormat::Millis, true),
         "user": {
-            "id": user.id,
+            "id": user.subject(),
             "email": user.email,
             "email_verified": user.email_verified,
             "name": user.name,

@@ -18,7 +18,7 @@ pub async fn list(call: &mut Call) -> Outcome {
     let accounts = linked_accounts::list(&call.site.provider, &user).await?;
     let shown: Vec<_> = accounts
         .into_iter()
-        .map(|account| AccountObject::of(account, user.id))
+        .map(|account| AccountObject::of(account, &user))
         .collect();
     Ok(json(&shown))
 }

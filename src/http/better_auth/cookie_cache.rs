@@ -70,7 +70,7 @@ pub fn write(site: &Site, session: &BrowserSession, user: &User, now: DateTime<U
         return None;
     }
     let copy = Copy {
-        session: SessionObject::own(site, session),
+        session: SessionObject::own(site, session, user),
         user: UserObject::from(user),
         updated_at: now.timestamp_millis(),
         version: VERSION.to_owned(),

@@ -95,7 +95,7 @@ pub async fn verify(call: &mut Call) -> Outcome {
         None => json(&SignedIn {
             token: token_of(&call.site, &logged_in.session, Form::Bearer),
             user: UserObject::from(&*user),
-            session: SessionObject::own(&call.site, &logged_in.session),
+            session: SessionObject::own(&call.site, &logged_in.session, &logged_in.user),
         }),
     })
 }

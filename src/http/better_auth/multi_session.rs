@@ -31,7 +31,7 @@ pub async fn list(call: &mut Call) -> Outcome {
             SessionAndUser::own(&call.site, &present)
         } else {
             SessionAndUser {
-                session: SessionObject::listed(&call.site, &present.session),
+                session: SessionObject::listed(&call.site, &present.session, &present.user),
                 user: UserObject::from(&present.user),
             }
         });

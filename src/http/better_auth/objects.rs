@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use crate::domain::browser_session::BrowserSession;
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::SessionId;
 use crate::domain::session_token::{self, Form};
 use crate::domain::user::User;
 use crate::flows::linked_accounts::LinkedAccount;
@@ -40,7 +40,7 @@ impl From<&User> for UserObject {
             image: user.profile.picture().map(str::to_owned),
             created_at: date(user.created_at),
             updated_at: date(user.updated_at),
-            id: user.id.to_string(),
+            id: user.subject(),
         }
     }
 }
@@ -61,13 +61,13 @@ pub struct SessionObject {
 
 impl SessionObject {
     /// The session in front of its own holder.
-    pub fn own(site: &Site, session: &BrowserSession) -> Self {
-        Self::with(site, session, Form::Bearer)
+    pub fn own(site: &Site, session: &BrowserSession, user: &User) -> Self {
+        Self::with(site, session, user, Form::Bearer)
     }
 
     /// A session in a list: it can be named, and no more.
-    pub fn listed(site: &Site, session: &BrowserSession) -> Self {
-        Self::with(site, session, Form::Handle)
+    pub fn listed(site: &Site, session: &BrowserSession, user: &User) -> Self {
+        Self::with(site, session, user, Form::Handle)
     }
 
     /// Whether it is the session of this id.
@@ -75,7 +75,7 @@ impl SessionObject {
         self.id == session.to_string()
     }
 
-    fn with(site: &Site, session: &BrowserSession, form: Form) -> Self {
+    fn with(site: &Site, session: &BrowserSession, user: &User, form: Form) -> Self {
         Self {
             expires_at: date(session.idle_expires_at),
             token: token(site, session, form),
@@ -83,7 +83,7 @@ impl SessionObject {
             updated_at: date(session.extended_at(site.provider.settings.sessions)),
             ip_address: session.ip_address.clone().unwrap_or_default(),
             user_agent: session.user_agent.clone().unwrap_or_default(),
-            user_id: session.user_id.to_string(),
+            user_id: user.subject(),
             id: session.id.to_string(),
         }
     }
@@ -102,7 +102,7 @@ impl SessionAndUser {
     /// In front of its own holder.
     pub fn own(site: &Site, present: &Present) -> Self {
         Self {
-            session: SessionObject::own(site, &present.session),
+            session: SessionObject::own(site, &present.session, &present.user),
             user: UserObject::from(&present.user),
         }
     }
@@ -138,12 +138,12 @@ pub struct AccountObject {
 
 impl AccountObject {
     /// An account of `user`.
-    pub fn of(account: LinkedAccount, user: UserId) -> Self {
+    pub fn of(account: LinkedAccount, user: &User) -> Self {
         Self {
             id: account.id,
             account_id: account.account_id,
             provider_id: account.provider_id,
-            user_id: user.to_string(),
+            user_id: user.subject(),
             created_at: date(account.created_at),
             updated_at: date(account.updated_at),
             scopes: [],

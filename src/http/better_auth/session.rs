@@ -68,9 +68,9 @@ pub async fn list(call: &mut Call) -> Outcome {
         .iter()
         .map(|session| {
             if session.id == present.session.id {
-                SessionObject::own(&call.site, session)
+                SessionObject::own(&call.site, session, &present.user)
             } else {
-                SessionObject::listed(&call.site, session)
+                SessionObject::listed(&call.site, session, &present.user)
             }
         })
         .collect();

@@ -16,7 +16,8 @@ use signet::domain::refresh_token::RefreshPolicy;
 use signet::domain::secret::{PlainToken, TokenHash, TokenKind};
 use signet::random::SystemRandom;
 use signet::storage::database_url::DatabaseUrl;
-use signet::storage::logins::{self, Attempt, Login};
+use signet::storage::limit_counters;
+use signet::storage::logins::{self, Attempt, Begun, Login};
 use signet::storage::pool::{self, PoolSettings};
 use signet::storage::token_families::{self, Presentation, RefreshOutcome, Wanted};
 use signet::storage::{Db, Statements, migrate};
@@ -36,7 +37,7 @@ const CALLERS: usize = 8;
 
 const CLIENT: &str = "bench";
 
-/// `$ROWS` users, each with a session, a family, a device and a bucket of wrong passwords.
+/// `$ROWS` users, each with a session, a family, a device, and buckets of wrong passwords.
 const FILL: &str = "
 INSERT INTO clients (id, metadata, created_at, updated_at) VALUES ('bench', '{}', now(), now());
 INSERT INTO users (id, email, email_key, email_verified, name, password_hash, created_at, updated_at)
@@ -55,7 +56,9 @@ INSERT INTO token_families (id, user_id, client_id, session_id, epoch, scopes, r
 INSERT INTO devices (token_hash, user_id, epoch, created_at, expires_at)
     SELECT sha256(id::text::bytea), id, 0, now(), now() + '180 days' FROM users;
 INSERT INTO login_attempts (account_mac, attempts, window_started_at)
-    SELECT sha256(email::bytea), 0, now() FROM users;";
+    SELECT sha256(email::bytea), 0, now() FROM users;
+INSERT INTO limit_counters (key_mac, attempts, window_ends_at)
+    SELECT sha256(sha256(email::bytea)), 0, now() + '5 minutes' FROM users;";
 
 /// The active ones, drawn from all.
 const ACTIVE: &str = "SELECT g.id, u.email, u.id FROM token_families g JOIN users u ON u.id = g.user_id
@@ -206,14 +209,26 @@ impl Side {
         let now = SystemClock.now();
         let (email, device) = &self.browsers[number];
         let account = Sha256::digest(email.as_str());
+        let source = [limit_counters::Bucket {
+            key: Sha256::digest(account).into(),
+            most: 10,
+            ends_at: now + TimeDelta::minutes(5),
+        }];
         let attempt = Attempt {
             email: Some(email),
             account: &account,
             device: Some(*device),
+            source: &source,
             window_floor: now - TimeDelta::minutes(15),
             device_failures: 5,
+            free_failures: 20,
+            waits: &[now + TimeDelta::minutes(1)],
+            open_at: now,
+            quiet_floor: now - TimeDelta::hours(1),
         };
-        let reserved = logins::begin(&self.db, &attempt, now).await?;
+        let Begun::Reserved(reserved) = logins::begin(&self.db, &attempt, now).await? else {
+            anyhow::bail!("a login was refused")
+        };
         let Some((user, _)) = reserved.user else {
             anyhow::bail!("no such user")
         };
@@ -237,6 +252,7 @@ impl Side {
             replaces: None,
             account: &account,
             bucket: reserved.bucket,
+            source: &source,
             new_device: None,
             device_expires_at: now + TimeDelta::days(180),
             new_hash: None,

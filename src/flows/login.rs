@@ -10,7 +10,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::browser::{Browser, DEVICE_LIFETIME, LoggedIn, new_session};
-use super::limits::{Limit, Source, TooMany};
+use super::limits::{self, Limit, LimitError, Source, TooMany};
 use super::mails;
 use super::provider::Provider;
 use crate::domain::browser_session::{AMR_PASSWORD, BrowserSession};
@@ -22,14 +22,27 @@ use crate::domain::password::Password;
 use crate::domain::secret::{PlainToken, TokenHash, TokenKind};
 use crate::domain::user::User;
 use crate::password::{Busy, SALT_LENGTH, Verification};
-use crate::storage::logins::{self, Attempt, Bucket, Login};
+use crate::storage::limit_counters;
+use crate::storage::logins::{self, Attempt, Begun, Bucket, Login, Reserved};
 use crate::storage::{self, StorageError};
 
 /// The window in which attempts at one account are counted.
 const ACCOUNT_WINDOW: TimeDelta = TimeDelta::minutes(15);
 
-/// How many attempts an account has in a window, from browsers that never logged in to it.
-const ACCOUNT_ATTEMPTS: i32 = 20;
+/// How many failures an account has in a window, from browsers that never logged in to it, before those wait.
+const ACCOUNT_FAILURES: i32 = 20;
+
+/// How long they wait after that failure, after the next one, and so on; the last for all that follow.
+const WAITS: [TimeDelta; 5] = [
+    TimeDelta::minutes(1),
+    TimeDelta::minutes(2),
+    TimeDelta::minutes(4),
+    TimeDelta::minutes(8),
+    TimeDelta::minutes(15),
+];
+
+/// How long an account must not have been guessed at, after the last wait, for all failures to be forgotten.
+const QUIET: TimeDelta = TimeDelta::hours(1);
 
 /// How many failures a browser has in a window, at an account that it logged in to before.
 const DEVICE_FAILURES: i32 = 5;
@@ -61,6 +74,15 @@ pub enum LoginError {
     Storage(#[from] StorageError),
 }
 
+impl From<LimitError> for LoginError {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::TooMany(too_many) => Self::TooMany(too_many),
+            LimitError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
 /// Logs in. `params` say where a mail leads that proves the address first.
 ///
 /// # Errors
@@ -87,16 +109,16 @@ pub async fn log_in(
         return Ok(LoginOutcome::Disabled);
     }
     if provider.settings.accounts.require_verified_email && !user.email_verified {
-        if provider.settings.accounts.verify_on_login {
-            mails::ask_of(
-                provider,
-                &provider.db,
-                MailKind::VerifyEmail,
-                &user,
-                &mails::asked_by(browser, params, now),
-                now,
-            )
-            .await?;
+        if provider.settings.accounts.verify_on_login && provider.settings.mail {
+            let key = EmailKey::of_typed(&user.email);
+            let may_follow = match &key {
+                Some(key) => mails::may_follow(provider, key, now).await?,
+                None => false,
+            };
+            if may_follow {
+                let (db, params) = (&provider.db, mails::asked_by(browser, params, now));
+                mails::ask_of(provider, db, MailKind::VerifyEmail, &user, &params, now).await?;
+            }
         }
         return Ok(LoginOutcome::Unverified);
     }
@@ -109,7 +131,7 @@ pub async fn log_in(
     };
     let new_device = match checked.bucket {
         Bucket::Device(_) => None,
-        Bucket::Account { .. } => Some(PlainToken::generate(TokenKind::Device, &*provider.random)),
+        Bucket::Account => Some(PlainToken::generate(TokenKind::Device, &*provider.random)),
     };
     // The same user again keeps the session: its `sid` stands in tokens (OpenID Connect Core §3.1.2.1).
     let same_user = browser.present.filter(|present| present.user.id == user.id);
@@ -122,6 +144,7 @@ pub async fn log_in(
         replaces: browser.replaced_by(user.id),
         account: &checked.account,
         bucket: checked.bucket,
+        source: &checked.taken.buckets,
         new_device: new_device.as_ref().map(PlainToken::hash),
         device_expires_at: now + DEVICE_LIFETIME,
         new_hash: new_hash.as_ref(),
@@ -171,21 +194,16 @@ async fn check<'a>(
     let key = EmailKey::of_typed(email);
     let account = account_mac(provider, key.as_ref(), email);
     let taken = FromAddress::reserve(provider, source, account, now)?;
-    let attempt = Attempt {
-        email: key.as_ref(),
-        account: &account,
-        device: browser.device.map(PlainToken::hash),
-        window_floor: now - ACCOUNT_WINDOW,
-        device_failures: DEVICE_FAILURES,
-    };
-    let reserved = match logins::begin(&provider.db, &attempt, now).await {
+    let device = browser.device.map(PlainToken::hash);
+    let reserved = match reserve(provider, key.as_ref(), &account, device, &taken, now).await {
         Ok(reserved) => reserved,
         Err(error) => {
-            taken.give_back();
-            return Err(error.into());
+            if matches!(error, LoginError::Storage(_)) {
+                taken.give_back();
+            }
+            return Err(error);
         }
     };
-    account_has_attempts_left(provider, &reserved.bucket, now)?;
     let (user, hash) = reserved.user.unzip();
     let password = Password::presented(password);
     let verified = provider
@@ -197,7 +215,7 @@ async fn check<'a>(
         Err(busy) => {
             // Nobody looked at the password, so the attempt counts for nothing.
             taken.give_back();
-            logins::give_back(&provider.db, &account, reserved.bucket).await?;
+            logins::give_back(&provider.db, &account, reserved.bucket, &taken.buckets, now).await?;
             return Err(busy.into());
         }
     };
@@ -244,7 +262,13 @@ pub async fn password_is(
     } else {
         checked.taken.give_back();
     }
-    logins::give_back(&provider.db, &checked.account, checked.bucket).await?;
+    let Checked {
+        account,
+        bucket,
+        taken,
+        ..
+    } = checked;
+    logins::give_back(&provider.db, &account, bucket, &taken.buckets, now).await?;
     Ok(if right {
         PasswordCheck::Right
     } else {
@@ -266,6 +290,8 @@ struct FromAddress<'a> {
     source: Source,
     account: [u8; MAC_LENGTH],
     account_is_new: bool,
+    /// Those of all nodes together, which the reservation takes from.
+    buckets: Vec<limit_counters::Bucket>,
     now: DateTime<Utc>,
 }
 
@@ -281,14 +307,16 @@ impl<'a> FromAddress<'a> {
             source,
             account,
             account_is_new: false,
+            buckets: Vec::new(),
             now,
         };
-        let limits = &provider.limits;
+        let on_this_node = &provider.limits;
         if provider.settings.rate_limits {
-            limits.reserve(Limit::WrongPasswords, source, now)?;
-            taken.account_is_new = limits
+            on_this_node.reserve(Limit::WrongPasswords, source, now)?;
+            taken.account_is_new = on_this_node
                 .reserve_distinct(Limit::DistinctAccounts, source, &account, now)
-                .inspect_err(|_| limits.give_back(Limit::WrongPasswords, source, now))?;
+                .inspect_err(|_| on_this_node.give_back(Limit::WrongPasswords, source, now))?;
+            taken.buckets = limits::stored_buckets(provider, &[(Limit::WrongPasswords, source.into())], now);
         }
         Ok(taken)
     }
@@ -311,19 +339,35 @@ impl<'a> FromAddress<'a> {
     }
 }
 
-fn account_has_attempts_left(
+/// Reserves an attempt of all nodes together, and finds the account.
+async fn reserve(
     provider: &Provider,
-    bucket: &Bucket,
+    email: Option<&EmailKey>,
+    account: &[u8],
+    device: Option<TokenHash>,
+    taken: &FromAddress<'_>,
     now: DateTime<Utc>,
-) -> Result<(), TooMany> {
-    match bucket {
-        Bucket::Account { attempts, since }
-            if provider.settings.rate_limits && *attempts > ACCOUNT_ATTEMPTS =>
-        {
+) -> Result<Reserved, LoginError> {
+    let limited = provider.settings.rate_limits;
+    let attempt = Attempt {
+        email,
+        account,
+        device,
+        source: &taken.buckets,
+        window_floor: now - ACCOUNT_WINDOW,
+        device_failures: DEVICE_FAILURES,
+        free_failures: if limited { ACCOUNT_FAILURES } else { i32::MAX },
+        waits: &WAITS.map(|wait| now + wait),
+        open_at: if limited { now } else { now + QUIET },
+        quiet_floor: now - QUIET,
+    };
+    match logins::begin(&provider.db, &attempt, now).await? {
+        Begun::Reserved(reserved) => Ok(*reserved),
+        Begun::SourceWaits(until) => Err(TooMany::until(until, now).into()),
+        Begun::AccountWaits(until) => {
             tracing::warn!("an account has been guessed at too often");
-            Err(TooMany::until_end(*since, ACCOUNT_WINDOW, now))
+            Err(TooMany::until(until, now).into())
         }
-        Bucket::Account { .. } | Bucket::Device(_) => Ok(()),
     }
 }
 

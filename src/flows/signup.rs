@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::browser::{Browser, DEVICE_LIFETIME, LoggedIn, new_session};
-use super::limits::{Limit, Source, TooMany};
+use super::limits::{self, Key, Limit, LimitError, TooMany};
 use super::login::salt;
 use super::mails;
 use super::provider::Provider;
@@ -100,6 +100,15 @@ pub enum SignupError {
     Storage(#[from] StorageError),
 }
 
+impl From<LimitError> for SignupError {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::TooMany(too_many) => Self::TooMany(too_many),
+            LimitError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
 /// Makes an account and begins a session for it. `params` say where a mail leads that proves the address.
 ///
 /// Where addresses must be proven, a taken one is answered as a free one is, and costs the same: its owner is told by
@@ -118,12 +127,9 @@ pub async fn sign_up(
     if !provider.settings.accounts.signup {
         return Err(SignupError::Closed);
     }
-    let source = Source::from(browser.address);
-    if provider.settings.rate_limits {
-        // Before the password is judged: that takes a thread that hashes, and a flood of forms must not take all.
-        provider.limits.reserve(Limit::Signups, source, now)?;
-    }
-    let give_back = || provider.limits.give_back(Limit::Signups, source, now);
+    // Before the password is judged: that takes a thread that hashes, and a flood of forms must not take all.
+    let attempt = [(Limit::Signups, Key::from(browser.address))];
+    let taken = limits::reserve(provider, &attempt, now).await?;
     let name = match form.names {
         Names::Optional if form.name.trim().is_empty() => Some(String::new()),
         Names::Optional | Names::Required => parse_name(form.name),
@@ -138,12 +144,18 @@ pub async fn sign_up(
         form.password.expose(),
         &known,
     )
-    .await
-    .inspect_err(|_| give_back())?;
+    .await;
+    let password = match password {
+        Ok(password) => password,
+        Err(busy) => {
+            taken.give_back(provider, now).await?;
+            return Err(busy.into());
+        }
+    };
     let (name, email, password) = match (name, email, password) {
         (Some(name), Ok(email), Ok(password)) => (name, email, password),
         (name, email, password) => {
-            give_back();
+            taken.give_back(provider, now).await?;
             return Ok(SignupOutcome::Refused(Faults {
                 name: name.is_none(),
                 email: email.err().map(|InvalidEmail| EmailFault::Invalid),
@@ -152,8 +164,13 @@ pub async fn sign_up(
         }
     };
     // Before the address is looked up, so that a taken one costs the same.
-    let hash = provider.passwords.hash(&password, salt(provider)).await;
-    let hash = hash.inspect_err(|_| give_back())?;
+    let hash = match provider.passwords.hash(&password, salt(provider)).await {
+        Ok(hash) => hash,
+        Err(busy) => {
+            taken.give_back(provider, now).await?;
+            return Err(busy.into());
+        }
+    };
     let may_log_in = !provider.settings.accounts.require_verified_email;
     let user = User {
         id: UserId::generate(&*provider.random),
@@ -183,11 +200,12 @@ pub async fn sign_up(
     };
     let session = new_session(provider, &user, browser, AMR_PASSWORD, now);
     let device = PlainToken::generate(TokenKind::Device, &*provider.random);
-    let tx = provider.db.begin().await?;
     let accounts = &provider.settings.accounts;
+    let verifies = provider.settings.mail && (accounts.require_verified_email || accounts.verify_on_signup);
+    let mails = verifies && mails::may_follow(provider, email.key(), now).await?;
+    let tx = provider.db.begin().await?;
     let taken = storage::users::insert(&tx, &new, now).await? == Insertion::EmailTaken;
-    let verifies = accounts.require_verified_email || (accounts.verify_on_signup && !taken);
-    if verifies && provider.settings.mail {
+    if mails && (accounts.require_verified_email || !taken) {
         let to = mails::To {
             email: &email,
             user: None,

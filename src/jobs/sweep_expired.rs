@@ -15,8 +15,8 @@ use crate::flows::provider::{Provider, Settings};
 use crate::random::Random;
 use crate::storage::{
     Db, StorageError, access_tokens, authorization_codes, authorization_requests, client_assertion_jtis,
-    events, logins, logout_deliveries, nodes, one_time_tokens, sessions, status_blocks, status_lists,
-    token_families,
+    events, limit_counters, logins, logout_deliveries, nodes, one_time_tokens, sessions, status_blocks,
+    status_lists, token_families,
 };
 
 /// How often a table is looked at, on average.
@@ -46,6 +46,7 @@ enum Kind {
     Sessions,
     Devices,
     LoginAttempts,
+    LimitCounters,
     Events,
     Nodes,
     StatusTombstones,
@@ -56,7 +57,7 @@ enum Kind {
 
 impl Kind {
     /// Families before sessions: a session stays as long as a family reads it.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::AuthorizationRequests,
         Self::AuthorizationCodes,
         Self::TokenFamilies,
@@ -65,6 +66,7 @@ impl Kind {
         Self::Sessions,
         Self::Devices,
         Self::LoginAttempts,
+        Self::LimitCounters,
         Self::Events,
         Self::Nodes,
         Self::StatusTombstones,
@@ -83,6 +85,7 @@ impl Kind {
             Self::Sessions => "sessions",
             Self::Devices => "devices",
             Self::LoginAttempts => "login_attempts",
+            Self::LimitCounters => "limit_counters",
             Self::Events => "events",
             Self::Nodes => "nodes",
             Self::StatusTombstones => "status_tombstones",
@@ -123,6 +126,7 @@ impl Kind {
             Self::Sessions => sessions::delete_expired(db, before, BATCH).await,
             Self::Devices => logins::delete_expired_devices(db, before, BATCH).await,
             Self::LoginAttempts => logins::delete_old_attempts(db, before, BATCH).await,
+            Self::LimitCounters => limit_counters::delete_expired(db, before, BATCH).await,
             Self::Events => events::delete_expired(db, before, BATCH).await,
             Self::Nodes => nodes::delete_unseen(db, before).await,
             Self::StatusTombstones => status_lists::delete_expired(db, before, BATCH).await,

@@ -17,6 +17,7 @@ pub mod exports;
 mod grants;
 pub mod keys;
 mod lease;
+pub mod limit_counters;
 pub mod logins;
 pub mod logout_deliveries;
 pub mod mailed_links;

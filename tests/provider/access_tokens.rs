@@ -29,7 +29,7 @@ async fn status(db: &Db, jti: TokenId, family: FamilyId, granter: &Granter) -> T
         jti,
         Some(family),
         Some(granter.session),
-        Some(granter.user),
+        Some(&granter.user.to_string()),
         &granter.client,
     )
     .await
@@ -91,7 +91,8 @@ async fn a_token_that_names_what_does_not_belong_together_is_dead() {
     let family = granter.family(db, &rotating()).await;
     let other = Granter::new(&sql).await;
     let elsewhere = granter.elsewhere(&sql).await;
-    let (f, s, u) = (Some(family), Some(granter.session), Some(granter.user));
+    let (user, another) = (granter.user.to_string(), other.user.to_string());
+    let (f, s, u) = (Some(family), Some(granter.session), Some(&*user));
     let nobodys = Some(FamilyId::generate(&SeededRandom::new(99)));
     for (what, f, s, u, client) in [
         ("no family", None, s, u, &granter.client),
@@ -100,7 +101,7 @@ async fn a_token_that_names_what_does_not_belong_together_is_dead() {
         ("a family alone", f, None, None, &granter.client),
         ("a family that is gone", nobodys, s, u, &granter.client),
         ("another session", f, Some(elsewhere.session), u, &granter.client),
-        ("another user", f, s, Some(other.user), &granter.client),
+        ("another user", f, s, Some(&*another), &granter.client),
         ("another client", f, s, u, &other.client),
     ] {
         let status = access_tokens::status(db, jti(1), f, s, u, client).await;

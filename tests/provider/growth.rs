@@ -9,8 +9,8 @@ use signet::domain::ids::{AuthorizationRequestId, FamilyId, SessionId, TokenId, 
 use signet::domain::secret::{PlainToken, TokenKind};
 use signet::random::SeededRandom;
 use signet::storage::access_tokens::{self, TokenStatus};
-use signet::storage::logins::{self, Attempt, Login};
-use signet::storage::{Db, Execute, authorization_requests, sessions, users};
+use signet::storage::logins::{self, Attempt, Begun, Login};
+use signet::storage::{Db, Execute, authorization_requests, limit_counters, sessions, users};
 use tokio_postgres::Client as Connection;
 
 use crate::support::database;
@@ -37,6 +37,8 @@ INSERT INTO devices (token_hash, user_id, epoch, created_at, expires_at)
     SELECT sha256(id::text::bytea), id, 0, created_at, to_timestamp(2e9) FROM users;
 INSERT INTO login_attempts (account_mac, attempts, window_started_at)
     SELECT email_key::bytea, 0, created_at FROM users;
+INSERT INTO limit_counters (key_mac, attempts, window_ends_at)
+    SELECT sha256(email_key::bytea), 0, created_at FROM users;
 INSERT INTO authorization_requests (id, client_id, request, created_at, expires_at)
     SELECT gen_random_uuid(), 'c1', '{}', created_at, to_timestamp(2e9) FROM users;
 INSERT INTO revoked_access_tokens (jti, expires_at) SELECT id, created_at FROM sessions;
@@ -53,6 +55,7 @@ async fn logins_sessions_requests_and_tokens_are_found_by_an_index() {
         .expect("set");
     let statements = [
         logins::STATEMENTS,
+        limit_counters::STATEMENTS,
         sessions::STATEMENTS,
         authorization_requests::STATEMENTS,
         access_tokens::STATEMENTS,
@@ -110,7 +113,9 @@ async fn logins_and_uses_leave_no_more_rows_than_they_must_and_change_the_others
             .expect("written down");
         let client = row.get::<_, &str>(4).parse().expect("a client_id");
         let jti = TokenId::generate(&random);
-        let status = access_tokens::status(db, jti, Some(family), Some(session), Some(user), &client).await;
+        let subject = user.to_string();
+        let status =
+            access_tokens::status(db, jti, Some(family), Some(session), Some(&subject), &client).await;
         assert!(matches!(status, Ok(TokenStatus::Live(Some(_)))));
     }
     for (table, rows) in [
@@ -118,6 +123,7 @@ async fn logins_and_uses_leave_no_more_rows_than_they_must_and_change_the_others
         ("sessions", ROWS + 500),
         ("devices", ROWS + 500),
         ("login_attempts", ROWS),
+        ("limit_counters", ROWS + 9),
         ("token_families", ROWS),
         ("revoked_access_tokens", ROWS),
     ] {
@@ -132,6 +138,10 @@ async fn logins_and_uses_leave_no_more_rows_than_they_must_and_change_the_others
     for (table, updates) in [("login_attempts", 1000), ("sessions", 500), ("users", 500)] {
         assert_eq!(updates_of(&sql, table).await, (updates, updates), "{table}");
     }
+    // Nine rows that all logins change: now and then one moves, since the versions before it fill the page.
+    let (updates, in_place) = updates_of(&sql, "limit_counters").await;
+    assert_eq!(updates, 991);
+    assert!(in_place * 10 >= updates * 9, "{in_place}");
 }
 
 #[tokio::test]
@@ -160,16 +170,30 @@ async fn a_pending_request_is_opened_in_place() {
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (ROWS, 50));
 }
 
+/// From one of nine sources, each with a bucket of its own.
 async fn log_in(db: &Db, email: &str, random: &SeededRandom, now: DateTime<Utc>) {
     let address = EmailAddress::parse(email).expect("an address");
+    let source = [limit_counters::Bucket {
+        key: [email.as_bytes()[1]; 32],
+        most: 10,
+        ends_at: now + TimeDelta::minutes(5),
+    }];
     let attempt = Attempt {
         email: Some(address.key()),
         account: email.as_bytes(),
         device: None,
+        source: &source,
         window_floor: now - TimeDelta::minutes(15),
         device_failures: 5,
+        free_failures: 20,
+        waits: &[now + TimeDelta::minutes(1)],
+        open_at: now,
+        quiet_floor: now - TimeDelta::hours(1),
     };
-    let reserved = logins::begin(db, &attempt, now).await.expect("begun");
+    let begun = logins::begin(db, &attempt, now).await.expect("begun");
+    let Begun::Reserved(reserved) = begun else {
+        panic!("{begun:?}");
+    };
     let (user, _) = reserved.user.expect("there is such a user");
     let session = BrowserSession {
         id: SessionId::generate(random),
@@ -191,6 +215,7 @@ async fn log_in(db: &Db, email: &str, random: &SeededRandom, now: DateTime<Utc>)
         replaces: None,
         account: email.as_bytes(),
         bucket: reserved.bucket,
+        source: &source,
         new_device: Some(PlainToken::generate(TokenKind::Device, random).hash()),
         device_expires_at: now + TimeDelta::days(180),
         new_hash: None,

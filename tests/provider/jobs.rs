@@ -31,10 +31,12 @@ const ROWS: [&str; 9] = [
      SELECT decode(md5(t::text), 'hex'), '00000000-0000-4000-8000-000000000001', 0, t, t FROM times",
     "INSERT INTO events (at, kind, subject_id) SELECT t, 'refresh_theft', gen_random_uuid() FROM times;
      INSERT INTO login_attempts (account_mac, attempts, window_started_at)
+     SELECT decode(md5(t::text), 'hex'), 1, t FROM times;
+     INSERT INTO limit_counters (key_mac, attempts, window_ends_at)
      SELECT decode(md5(t::text), 'hex'), 1, t FROM times",
 ];
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "sessions",
     "token_families",
     "authorization_codes",
@@ -44,6 +46,7 @@ const TABLES: [&str; 9] = [
     "devices",
     "events",
     "login_attempts",
+    "limit_counters",
 ];
 
 #[tokio::test]

@@ -57,6 +57,54 @@ async fn an_address_has_ten_wrong_passwords_in_five_minutes() {
 }
 
 #[tokio::test]
+async fn an_address_has_no_more_by_using_several_nodes() {
+    let app = TestApp::start().await;
+    let (second, third) = (app.second_node().await, app.second_node().await);
+    app.user(ADA, json!({})).await;
+    for (number, node) in [&app, &second, &third].into_iter().cycle().take(10).enumerate() {
+        if number == 5 {
+            assert_eq!(guess(node, "192.0.2.1", ADA, PASSWORD).await.status, 303);
+        }
+        assert_eq!(
+            wrong(node, "192.0.2.1", &format!("u{number}@example.org")).await,
+            422
+        );
+    }
+    app.advance(TimeDelta::seconds(100));
+    for node in [&app, &second, &third] {
+        let refused = guess(node, "192.0.2.1", ADA, PASSWORD).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refused.header("retry-after"), Some("200"));
+    }
+    // It fills nobody's bucket while it waits.
+    let attempts = app.count("login_attempts").await;
+    assert_eq!(wrong(&third, "192.0.2.1", "v@example.org").await, 429);
+    assert_eq!(app.count("login_attempts").await, attempts);
+    app.advance(TimeDelta::seconds(200));
+    assert_eq!(guess(&second, "192.0.2.1", ADA, PASSWORD).await.status, 303);
+}
+
+#[tokio::test]
+async fn the_networks_of_an_ipv6_site_have_five_times_what_one_of_them_has() {
+    let app = TestApp::start().await;
+    let other = app.second_node().await;
+    for network in 0..5 {
+        for number in 0..10 {
+            let node = if number % 2 == 0 { &app } else { &other };
+            let email = format!("u{network}{number}@example.org");
+            assert_eq!(
+                wrong(node, &format!("2001:db8:1:{network}::1"), &email).await,
+                422
+            );
+        }
+    }
+    for node in [&app, &other] {
+        assert_eq!(wrong(node, "2001:db8:1:6::1", ADA).await, 429);
+        assert_eq!(wrong(node, "2001:db8:2:6::1", ADA).await, 422);
+    }
+}
+
+#[tokio::test]
 async fn an_ipv6_host_is_counted_by_its_network() {
     let app = TestApp::start().await;
     for number in 0..10 {
@@ -77,7 +125,7 @@ async fn a_mapped_ipv4_address_is_that_address() {
 }
 
 #[tokio::test]
-async fn an_account_has_twenty_attempts_in_fifteen_minutes_whichever_nodes_and_addresses_they_use() {
+async fn an_account_has_twenty_attempts_whichever_nodes_and_addresses_they_use_and_then_waits() {
     let app = TestApp::start().await;
     let other = app.second_node().await;
     app.user(ADA, json!({})).await;
@@ -93,11 +141,10 @@ async fn an_account_has_twenty_attempts_in_fifteen_minutes_whichever_nodes_and_a
             let address = format!("192.0.2.{}", number + 1);
             assert_eq!(wrong(node, &address, &spelling).await, 422, "{number}");
         }
-        app.advance(TimeDelta::minutes(5));
         for node in [&app, &other] {
             let refused = guess(node, "198.51.100.1", email, PASSWORD).await;
             assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{email}");
-            assert_eq!(refused.header("retry-after"), Some("600"));
+            assert_eq!(refused.header("retry-after"), Some("60"));
         }
     }
     // Others are not touched by it.
@@ -108,10 +155,66 @@ async fn an_account_has_twenty_attempts_in_fifteen_minutes_whichever_nodes_and_a
             .status,
         303
     );
-    app.advance(TimeDelta::minutes(5) - TimeDelta::seconds(1));
+    app.advance(TimeDelta::seconds(59));
     assert_eq!(wrong(&app, "198.51.100.3", ADA).await, 429);
     app.advance(TimeDelta::seconds(1));
     assert_eq!(guess(&app, "198.51.100.4", ADA, PASSWORD).await.status, 303);
+}
+
+/// Guesses again as soon as that is allowed, and says how long that is then.
+async fn guess_and_wait(app: &TestApp, number: usize) -> i64 {
+    assert_eq!(wrong(app, &format!("203.0.113.{number}"), ADA).await, 422);
+    let refused = guess(app, "203.0.113.200", ADA, PASSWORD).await;
+    assert_eq!(refused.status, 429);
+    let seconds = refused.header("retry-after").expect("a time");
+    let seconds = seconds.parse().expect("seconds");
+    app.advance(TimeDelta::seconds(seconds - 1));
+    assert_eq!(wrong(app, "203.0.113.201", ADA).await, 429);
+    app.advance(TimeDelta::seconds(1));
+    seconds
+}
+
+#[tokio::test]
+async fn each_further_failure_doubles_the_wait_up_to_a_quarter_of_an_hour() {
+    let app = TestApp::start().await;
+    app.user(ADA, json!({})).await;
+    lock(&app, ADA).await;
+    app.advance(TimeDelta::minutes(1));
+    let mut waits = Vec::new();
+    for number in 0..6 {
+        waits.push(guess_and_wait(&app, number).await);
+    }
+    assert_eq!(waits, [120, 240, 480, 900, 900, 900]);
+    // What was right is no failure: others try at once, and wait for theirs as long as before.
+    assert_eq!(guess(&app, "203.0.113.10", ADA, PASSWORD).await.status, 303);
+    assert_eq!(guess_and_wait(&app, 11).await, 900);
+    // An hour without a guess, and all is forgotten.
+    app.advance(TimeDelta::hours(1) - TimeDelta::seconds(1));
+    assert_eq!(guess_and_wait(&app, 12).await, 900);
+    app.advance(TimeDelta::hours(1));
+    lock(&app, ADA).await;
+}
+
+#[tokio::test]
+async fn whoever_is_refused_lengthens_no_wait() {
+    let app = TestApp::start().await;
+    app.user(ADA, json!({})).await;
+    lock(&app, ADA).await;
+    for number in 0..30 {
+        assert_eq!(wrong(&app, &format!("203.0.113.{number}"), ADA).await, 429);
+        app.advance(TimeDelta::seconds(2));
+    }
+    assert_eq!(guess(&app, "203.0.113.100", ADA, PASSWORD).await.status, 303);
+}
+
+#[tokio::test]
+async fn after_the_wait_one_of_many_guesses_at_once_is_tried() {
+    let app = TestApp::start().await;
+    app.user(ADA, json!({})).await;
+    lock(&app, ADA).await;
+    app.advance(TimeDelta::minutes(1));
+    let addresses: Vec<_> = (0..32).map(|number| format!("203.0.113.{number}")).collect();
+    assert_eq!(at_once(&app, &addresses, |_| ADA.to_owned()).await, ([1, 31], 1));
 }
 
 #[tokio::test]
@@ -309,10 +412,10 @@ async fn a_device_helps_its_own_user_alone_and_only_until_the_epoch_moves_or_it_
     app.advance(TimeDelta::minutes(15));
     of_ada.enter(ADA).await;
     of_ada.cookies.remove("better-auth.session_token");
-    app.advance(TimeDelta::days(180) - TimeDelta::minutes(10));
+    app.advance(TimeDelta::days(180) - TimeDelta::seconds(30));
     lock(&app, ADA).await;
     of_ada.clone().log_in(ADA, "another password").await;
-    app.advance(TimeDelta::minutes(10));
+    app.advance(TimeDelta::seconds(30));
     assert_eq!(
         of_ada.log_in(ADA, PASSWORD).await.status,
         429,

@@ -31,6 +31,7 @@ mod jobs;
 mod jwks;
 mod key_rotation;
 mod keys;
+mod limits;
 mod lockout;
 mod login;
 mod logout;

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{is_fresh, open_link};
+use crate::domain::email::EmailKey;
 use crate::domain::ids::UserId;
 use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::mailed_link::Purpose;
@@ -62,7 +63,9 @@ pub async fn delete(
         }
     }
     if settings.confirm_deletion && provider.settings.mail {
-        mails::may_ask(provider, browser, now)?;
+        if let Some(key) = EmailKey::of_typed(&user.email) {
+            mails::may_ask(provider, browser, &key, now).await?;
+        }
         let params = mails::asked_by(browser, params, now);
         mails::ask_of(
             provider,

@@ -60,7 +60,7 @@ pub async fn ask(
     if !is_fresh(provider, present, now) {
         return Ok(AskOutcome::NotFresh);
     }
-    mails::may_ask(provider, browser, now)?;
+    mails::may_ask(provider, browser, new.key(), now).await?;
     let params = MailParams {
         new_email: Some(new.as_str().to_owned()),
         ..mails::asked_by(browser, params, now)

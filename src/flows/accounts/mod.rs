@@ -21,7 +21,7 @@ pub mod verification;
 use chrono::{DateTime, Utc};
 
 use super::browser::Browser;
-use super::limits::{Limit, Source};
+use super::limits::{self, Limit};
 use super::login::LoginError;
 use super::mails;
 use super::provider::Provider;
@@ -56,18 +56,15 @@ pub async fn open_link(
     browser: &Browser<'_>,
     now: DateTime<Utc>,
 ) -> Result<Found, LoginError> {
-    let source = Source::from(browser.address);
-    if provider.settings.rate_limits {
-        provider.limits.reserve(Limit::BadLinks, source, now)?;
-    }
+    let taken = limits::reserve(provider, &[(Limit::BadLinks, browser.address.into())], now).await?;
     let found = match mails::read(provider, purpose, token) {
-        Some(id) => mailed_links::find(&provider.db, purpose, id, now).await,
-        None => Ok(Found::Dead),
+        Some(id) => mailed_links::find(&provider.db, purpose, id, now).await?,
+        None => Found::Dead,
     };
-    if !matches!(found, Ok(Found::Dead)) {
-        provider.limits.give_back(Limit::BadLinks, source, now);
+    if found != Found::Dead {
+        taken.give_back(provider, now).await?;
     }
-    Ok(found?)
+    Ok(found)
 }
 
 /// What became of a code that was typed.
@@ -96,17 +93,14 @@ pub async fn try_code(
     browser: &Browser<'_>,
     now: DateTime<Utc>,
 ) -> Result<CodeOutcome, LoginError> {
-    let source = Source::from(browser.address);
-    if provider.settings.rate_limits {
-        provider.limits.reserve(Limit::BadLinks, source, now)?;
-    }
+    let taken = limits::reserve(provider, &[(Limit::BadLinks, browser.address.into())], now).await?;
     let tried = mailed_links::try_code(&provider.db, purpose, email.as_str(), owner, now).await?;
     let outcome = match tried {
         CodeTry::Counted(link) => {
             let keys = provider.keys();
             let issuer = &provider.settings.issuer;
             if code_matches(purpose, link.id, code, issuer, &keys.mac.cookie) {
-                provider.limits.give_back(Limit::BadLinks, source, now);
+                taken.give_back(provider, now).await?;
                 CodeOutcome::Right(link)
             } else {
                 CodeOutcome::Wrong

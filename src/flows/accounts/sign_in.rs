@@ -35,7 +35,7 @@ pub async fn ask(
     params: &MailParams,
     now: DateTime<Utc>,
 ) -> Result<(), LoginError> {
-    mails::may_ask(provider, browser, now)?;
+    mails::may_ask(provider, browser, email.key(), now).await?;
     let params = mails::asked_by(browser, params, now);
     let to = mails::To { email, user: None };
     Ok(mails::ask(provider, &provider.db, kind, to, &params, now).await?)

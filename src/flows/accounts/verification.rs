@@ -34,7 +34,7 @@ pub async fn ask(
     params: &MailParams,
     now: DateTime<Utc>,
 ) -> Result<(), LoginError> {
-    mails::may_ask(provider, browser, now)?;
+    mails::may_ask(provider, browser, email.key(), now).await?;
     let to = mails::To { email, user: None };
     let params = mails::asked_by(browser, params, now);
     Ok(mails::ask(provider, &provider.db, kind, to, &params, now).await?)

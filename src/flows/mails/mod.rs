@@ -13,9 +13,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 
 use super::browser::Browser;
-use super::limits::{Limit, Source, TooMany};
+use super::limits::{self, Key, Limit, LimitError};
 use super::provider::Provider;
-use crate::domain::email::EmailAddress;
+use crate::domain::email::{EmailAddress, EmailKey};
 use crate::domain::ids::{MailId, UserId};
 use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::user::User;
@@ -83,17 +83,39 @@ pub async fn ask_of(
     ask(provider, db, kind, to, params, now).await
 }
 
-/// Whether one more mail may be asked for from here.
+/// Takes one of the mails that may go to an address, whoever asks, and that a source may ask for. Addresses that nobody
+/// has are counted as those that somebody has.
 ///
 /// # Errors
-/// When there were too many.
-pub fn may_ask(provider: &Provider, browser: &Browser<'_>, now: DateTime<Utc>) -> Result<(), TooMany> {
-    if provider.settings.rate_limits {
-        provider
-            .limits
-            .reserve(Limit::Mails, Source::from(browser.address), now)?;
+/// When there were too many, or the database does not answer.
+pub async fn may_ask(
+    provider: &Provider,
+    browser: &Browser<'_>,
+    email: &EmailKey,
+    now: DateTime<Utc>,
+) -> Result<(), LimitError> {
+    let wanted = [
+        (Limit::MailsToAddress, Key::email(email)),
+        (Limit::MailsFromSource, Key::from(browser.address)),
+    ];
+    limits::reserve(provider, &wanted, now).await.map(drop)
+}
+
+/// Takes one of the mails that may go to an address, where a mail only follows from something that has limits of its
+/// own, and whose answer must not tell: past the limit there is none.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn may_follow(
+    provider: &Provider,
+    email: &EmailKey,
+    now: DateTime<Utc>,
+) -> Result<bool, StorageError> {
+    match limits::reserve(provider, &[(Limit::MailsToAddress, Key::email(email))], now).await {
+        Ok(_) => Ok(true),
+        Err(LimitError::TooMany(_)) => Ok(false),
+        Err(LimitError::Storage(error)) => Err(error),
     }
-    Ok(())
 }
 
 /// `params` with what is to be remembered of the browser that asks.

@@ -2,9 +2,9 @@ use std::path::{Path, PathBuf};
 
 use signet::storage::{
     access_tokens, accounts, authorization_codes, authorization_requests, client_assertion_jtis, clients,
-    consents, events, exports, keys, logins, logout_deliveries, mailed_links, nodes, one_time_tokens,
-    outgoing_mails, resources, revisions, server_time, sessions, status_blocks, status_lists, token_families,
-    users,
+    consents, events, exports, keys, limit_counters, logins, logout_deliveries, mailed_links, nodes,
+    one_time_tokens, outgoing_mails, resources, revisions, server_time, sessions, status_blocks,
+    status_lists, token_families, users,
 };
 
 use crate::support::database;
@@ -23,6 +23,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("mailed_links", mailed_links::STATEMENTS),
     ("outgoing_mails", outgoing_mails::STATEMENTS),
     ("keys", keys::STATEMENTS),
+    ("limit_counters", limit_counters::STATEMENTS),
     ("logins", logins::STATEMENTS),
     ("logout_deliveries", logout_deliveries::STATEMENTS),
     ("nodes", nodes::STATEMENTS),

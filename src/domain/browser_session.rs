@@ -11,8 +11,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ids::{SessionId, UserId};
-use super::mac::{MAC_LENGTH, MacKeys};
-use super::secret::Secret;
+use super::mac::{MAC_LENGTH, MacKey, MacKeys};
+use super::secret::{Secret, TokenHash};
 use super::session_token::{self, Form};
 
 /// The `acr` of a login with one factor. The standard's `0` would say that it must not be trusted at all;
@@ -150,6 +150,28 @@ pub fn signed<'a>(text: &'a str, cookies: &MacKeys) -> Option<&'a str> {
     (decoded == MAC_LENGTH && cookies.all().any(signs)).then_some(value)
 }
 
+/// What every token of ours starts with.
+const OURS: &str = "signet_";
+
+/// The longest token of a session that moved in. Better Auth's have 32 characters.
+const MAX_IMPORTED_TOKEN: usize = 256;
+
+/// The hash of the token in a cookie that the Better Auth server before us set, signed with its `secret`. Whether a
+/// session moved in under it is the database's to say.
+pub fn read_imported_cookie(value: &str, secret: &MacKey) -> Option<TokenHash> {
+    let (token, signature) = value.rsplit_once('.')?;
+    let mut mac = [0; MAC_LENGTH + 1];
+    let decoded = STANDARD.decode_slice(signature, &mut mac).ok()?;
+    let fits = (1..=MAX_IMPORTED_TOKEN).contains(&token.len()) && decoded == MAC_LENGTH;
+    // One of ours has a reader of its own, and is never good for its hash.
+    if !fits || token.starts_with(OURS) {
+        return None;
+    }
+    secret
+        .plain_verifies(token.as_bytes(), &mac[..decoded])
+        .then(|| TokenHash::of_foreign(token))
+}
+
 /// The value of the cookie that binds a session to this very host.
 pub fn write_bind(session: SessionId, issuer: &str, cookies: &MacKeys) -> Secret {
     let parts: [&[u8]; 2] = [issuer.as_bytes(), session.as_uuid().as_bytes()];
@@ -170,7 +192,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::mac::MacKey;
 
     fn keys(version: i32, byte: u8) -> MacKeys {
         MacKeys::new(version, vec![(version, MacKey::new(vec![byte; 32]))]).expect("a current key")
@@ -196,6 +217,25 @@ mod tests {
         assert_eq!(read_cookie(value, "https://other", &tokens, &cookies), None);
         assert_eq!(read_cookie(value, ISSUER, &keys(1, 3), &cookies), None);
         assert_eq!(read_cookie(value, ISSUER, &tokens, &keys(1, 3)), None);
+    }
+
+    #[test]
+    fn a_cookie_of_the_better_auth_server_before_reads_with_its_secret_alone() {
+        // Made by that server: the token and its HMAC under the secret, in base64.
+        let (token, secret) = (
+            "VNHi9gMXdkJ9YkrpGUFQ0gwiD5yYRhZp",
+            MacKey::new(*b"a secret of thirty-two characters"),
+        );
+        let signed = format!("{token}.{}", STANDARD.encode(secret.plain(token.as_bytes())));
+        let hash = read_imported_cookie(&signed, &secret);
+        assert_eq!(hash, Some(TokenHash::of_foreign(token)));
+        let other = MacKey::new(*b"another");
+        assert_eq!(read_imported_cookie(&signed, &other), None);
+        assert_eq!(read_imported_cookie(&signed.replace("VNH", "vNH"), &secret), None);
+        assert_eq!(read_imported_cookie(token, &secret), None);
+        let ours = "signet_st_abc";
+        let signed = format!("{ours}.{}", STANDARD.encode(secret.plain(ours.as_bytes())));
+        assert_eq!(read_imported_cookie(&signed, &secret), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod eligibility;
 pub mod email;
 pub mod grant;
 pub mod ids;
+pub mod imported_user;
 pub mod key_schedule;
 pub mod key_state;
 pub mod logout_delivery;

@@ -132,6 +132,11 @@ impl TokenHash {
         &self.0
     }
 
+    /// Of a token that another server made, in whatever form it has.
+    pub fn of_foreign(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+
     /// The hash as the database has it; `None` for another length.
     pub fn from_stored(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().map(Self).ok()

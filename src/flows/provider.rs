@@ -22,6 +22,7 @@ use super::status_lists::{self, StatusLists};
 use super::user_token::UserTokenSettings;
 use crate::clock::Clock;
 use crate::domain::browser_session::SessionPolicy;
+use crate::domain::mac::MacKey;
 use crate::domain::refresh_token::RefreshPolicy;
 use crate::jose::pkcs11::Pkcs11Token;
 use crate::password::Hasher;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub rate_limits: bool,
     /// What the JWTs of a session say.
     pub user_tokens: UserTokenSettings,
+    /// What the Better Auth server before us signed its cookies with, if sessions of its moved in.
+    pub better_auth_secret: Option<MacKey>,
 }
 
 /// What people may do with accounts.

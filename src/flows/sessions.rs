@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::provider::Provider;
 use crate::domain::browser_session::BrowserSession;
 use crate::domain::ids::SessionId;
+use crate::domain::secret::TokenHash;
 use crate::domain::user::User;
 use crate::storage::sessions::EndReason;
 use crate::storage::{self, StorageError};
@@ -32,9 +33,38 @@ pub async fn present(
     id: SessionId,
     now: DateTime<Utc>,
 ) -> Result<Option<Present>, StorageError> {
-    let Some((session, user)) = storage::sessions::find_live(&provider.db, id, now).await? else {
+    match storage::sessions::find_live(&provider.db, id, now).await? {
+        Some(found) => used(provider, found, now).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The session that moved in from a Better Auth server under the token of this hash, if it lives. The browser is to get
+/// cookies of ours for it ([`renewed`](Present::renewed) says so): from then on it is a session as any other.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn present_imported(
+    provider: &Provider,
+    token: TokenHash,
+    now: DateTime<Utc>,
+) -> Result<Option<Present>, StorageError> {
+    let found = storage::sessions::find_live_imported(&provider.db, token, now).await?;
+    let Some(found) = found else {
         return Ok(None);
     };
+    let present = used(provider, found, now).await?;
+    Ok(Some(Present {
+        renewed: true,
+        ..present
+    }))
+}
+
+async fn used(
+    provider: &Provider,
+    (session, user): (BrowserSession, User),
+    now: DateTime<Utc>,
+) -> Result<Present, StorageError> {
     let due = session.is_due_for_touch(now);
     if due {
         let idle_expires_at = if session.remembered {
@@ -42,14 +72,14 @@ pub async fn present(
         } else {
             session.idle_expires_at
         };
-        storage::sessions::touch(&provider.db, id, now, idle_expires_at).await?;
+        storage::sessions::touch(&provider.db, session.id, now, idle_expires_at).await?;
     }
     let renewed = due && session.remembered;
-    Ok(Some(Present {
+    Ok(Present {
         session,
         user,
         renewed,
-    }))
+    })
 }
 
 /// The session of this id, if it lives, as [`present`] finds it; but its life grows only once in `update_age`,

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use super::site::Site;
 use crate::domain::browser_session::{self, BrowserSession};
 use crate::domain::ids::SessionId;
-use crate::domain::secret::{PlainToken, TokenKind};
+use crate::domain::secret::{PlainToken, TokenHash, TokenKind};
 use crate::flows::browser::DEVICE_LIFETIME;
 
 /// How long a browser keeps the token that its forms and pending requests are bound to.
@@ -31,6 +31,9 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
 pub struct Cookies {
     /// The session; whether it lives is the database's to say.
     pub session: Option<SessionId>,
+    /// The token of a session that moved in from a Better Auth server, where there is no session of ours. No binding
+    /// cookie can exist for it; it is to be answered with our cookies.
+    pub imported: Option<TokenHash>,
     /// The browser's own token.
     pub browser: Option<PlainToken>,
     /// The token of a browser that logged in before.
@@ -85,9 +88,10 @@ impl Cookies {
         let one = |name: &str| headers.one(name);
         let names = &site.cookies;
         let token = |name, kind| one(name).and_then(|value| PlainToken::parse(kind, value));
+        let value = one(&names.session);
         Self {
-            session: one(&names.session)
-                .and_then(|value| session(value, names.bind.as_deref().map(one), site)),
+            session: value.and_then(|value| session(value, names.bind.as_deref().map(one), site)),
+            imported: value.and_then(|value| imported(value, site)),
             browser: token(&names.browser, TokenKind::Browser),
             device: token(&names.device, TokenKind::Device),
         }
@@ -107,6 +111,13 @@ fn session(value: &str, bind: Option<Option<&str>>, site: &Site) -> Option<Sessi
             bound.then_some(session)
         }
     }
+}
+
+/// The token of a session that moved in, by a cookie that the server before us set.
+fn imported(value: &str, site: &Site) -> Option<TokenHash> {
+    let secret = site.provider.settings.better_auth_secret.as_ref()?;
+    let value = percent_decode_str(value).decode_utf8().ok()?;
+    browser_session::read_imported_cookie(&value, secret)
 }
 
 /// `Set-Cookie` for a session that has begun, been renewed or used.

@@ -36,26 +36,30 @@ impl Visitor {
     /// # Errors
     /// With the page to answer with, when the session cannot be looked up.
     pub async fn read(site: &Site, request: &HttpRequest, now: DateTime<Utc>) -> Result<Self, HttpResponse> {
-        let (mut visitor, session) = Self::of_cookies(site, request);
-        if let Some(session) = session {
-            let present = sessions::present(&site.provider, session, now).await;
+        let (mut visitor, cookies) = Self::of_cookies(site, request);
+        let present = match (cookies.session, cookies.imported) {
+            (Some(session), _) => Some(sessions::present(&site.provider, session, now).await),
+            (None, Some(token)) => Some(sessions::present_imported(&site.provider, token, now).await),
+            (None, None) => None,
+        };
+        if let Some(present) = present {
             visitor.present = present.map_err(|error| error::failure_page(site, request, &error))?;
         }
         Ok(visitor)
     }
 
-    fn of_cookies(site: &Site, request: &HttpRequest) -> (Self, Option<SessionId>) {
-        let cookies = Cookies::read(request, site);
+    fn of_cookies(site: &Site, request: &HttpRequest) -> (Self, Cookies) {
+        let mut cookies = Cookies::read(request, site);
         let is_known = cookies.browser.is_some();
         let new = || PlainToken::generate(TokenKind::Browser, &*site.provider.random);
         let visitor = Self {
-            browser: cookies.browser.unwrap_or_else(new),
+            browser: cookies.browser.take().unwrap_or_else(new),
             is_known,
-            device: cookies.device,
+            device: cookies.device.take(),
             present: None,
-            had_session: cookies.session.is_some(),
+            had_session: cookies.session.is_some() || cookies.imported.is_some(),
         };
-        (visitor, cookies.session)
+        (visitor, cookies)
     }
 
     /// The session, if there is one.

@@ -12,6 +12,7 @@ use crate::clock::SystemClock;
 use crate::config::{self, Config, JwtClaim, MasterKeySource};
 use crate::domain::browser_session::SessionPolicy;
 use crate::domain::key_schedule::KeyPolicy;
+use crate::domain::mac::MacKey;
 use crate::domain::refresh_token::RefreshPolicy;
 use crate::flows::keys::location::KeyLocation;
 use crate::flows::keys::{KeySettings, Lifetimes};
@@ -131,6 +132,11 @@ pub fn provider_settings(config: &Config) -> Settings {
         min_strength: config.passwords.min_strength,
         rate_limits: config.rate_limit.enabled,
         user_tokens: user_token_settings(&config.better_auth),
+        better_auth_secret: config
+            .better_auth
+            .secret
+            .as_ref()
+            .map(|secret| MacKey::new(secret.expose())),
     }
 }
 

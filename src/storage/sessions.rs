@@ -9,6 +9,7 @@ use super::users::{self, user_columns};
 use super::{Execute, StorageError};
 use crate::domain::browser_session::BrowserSession;
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::secret::TokenHash;
 use crate::domain::user::User;
 
 macro_rules! session_columns {
@@ -30,6 +31,7 @@ macro_rules! is_live {
 pub const STATEMENTS: &[&str] = &[
     INSERT,
     FIND_LIVE,
+    FIND_LIVE_IMPORTED,
     TOUCH,
     LIST_LIVE_OF_USER,
     LIST_LIVE,
@@ -86,6 +88,33 @@ pub async fn find_live(
 ) -> Result<Option<(BrowserSession, User)>, StorageError> {
     let params = [(&now as _, Type::TIMESTAMPTZ), (id.as_uuid() as _, Type::UUID)];
     let row = db.query_opt(FIND_LIVE, &params).await?;
+    row.as_ref()
+        .map(|row| Ok((BrowserSession::from(row), users::read(row)?)))
+        .transpose()
+}
+
+const FIND_LIVE_IMPORTED: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    ", ",
+    user_columns!(),
+    " FROM imported_sessions k JOIN sessions s ON s.id = k.session_id JOIN users u ON u.id = s.user_id
+    WHERE k.token_hash = $2 AND ",
+    is_live!()
+);
+
+/// The session that moved in under this token, and its user, if it lives.
+///
+/// # Errors
+/// When the database does not answer, or a row is not one of ours.
+pub async fn find_live_imported(
+    db: &impl Execute,
+    token: TokenHash,
+    now: DateTime<Utc>,
+) -> Result<Option<(BrowserSession, User)>, StorageError> {
+    let token = &token.as_bytes()[..];
+    let params = [(&now as _, Type::TIMESTAMPTZ), (&token as _, Type::BYTEA)];
+    let row = db.query_opt(FIND_LIVE_IMPORTED, &params).await?;
     row.as_ref()
         .map(|row| Ok((BrowserSession::from(row), users::read(row)?)))
         .transpose()

@@ -117,6 +117,7 @@ impl Default for Options {
                 min_strength: 2,
                 rate_limits: true,
                 user_tokens: UserTokenSettings::default(),
+                better_auth_secret: None,
             },
             site: SiteSettings {
                 cookie_prefix: "better-auth".to_owned(),

@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 
 use signet::storage::{
     access_tokens, accounts, authorization_codes, authorization_requests, client_assertion_jtis, clients,
-    consents, events, exports, keys, limit_counters, logins, logout_deliveries, mailed_links, nodes,
-    one_time_tokens, outgoing_mails, resources, revisions, server_time, sessions, status_blocks,
+    consents, events, exports, identities, imports, keys, limit_counters, logins, logout_deliveries, mailed_links,
+    nodes, one_time_tokens, outgoing_mails, resources, revisions, server_time, sessions, status_blocks,
     status_lists, token_families, users,
 };
 
@@ -22,6 +22,8 @@ const FILES: &[(&str, &[&str])] = &[
     ("exports", exports::STATEMENTS),
     ("mailed_links", mailed_links::STATEMENTS),
     ("outgoing_mails", outgoing_mails::STATEMENTS),
+    ("identities", identities::STATEMENTS),
+    ("imports", imports::STATEMENTS),
     ("keys", keys::STATEMENTS),
     ("limit_counters", limit_counters::STATEMENTS),
     ("logins", logins::STATEMENTS),

@@ -1,5 +1,7 @@
 //! `signet users`: accounts.
 
+mod import;
+
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,6 +80,8 @@ pub enum UsersCommand {
         /// The user.
         user: String,
     },
+    /// Let the users of another provider move in.
+    Import(import::Options),
 }
 
 #[derive(Serialize)]
@@ -190,6 +194,7 @@ pub async fn run(shell: &Shell, command: UsersCommand) -> Result<(), CommandErro
             .await
         }
         UsersCommand::Delete { user } => delete(shell, &user).await,
+        UsersCommand::Import(options) => import::run(shell, options).await,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod demo;
 pub mod discovery;
 pub mod end_session;
 pub mod health;
+pub mod import;
 pub mod introspect;
 pub mod issue;
 pub mod keys;

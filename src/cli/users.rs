@@ -29,7 +29,7 @@ const MAX_PASSWORD: u64 = 64 * 1024;
 /// One hash alone takes far less, even on a machine that is busy.
 const HASH_PATIENCE: Duration = Duration::from_mins(1);
 
-/// What to do with accounts. USER is an e-mail address, an id, or the `sub` of an imported user.
+/// What to do with accounts. USER is an e-mail address or an id.
 #[derive(Debug, clap::Subcommand)]
 pub enum UsersCommand {
     /// Make an account.
@@ -261,10 +261,7 @@ async fn delete(shell: &Shell, name: &str) -> Result<(), CommandError> {
 /// # Errors
 /// When there is none.
 pub async fn find(db: &Db, name: &str) -> Result<User, CommandError> {
-    let unknown = || {
-        CommandError::not_found("user", name)
-            .hint("USER is an e-mail address, an id, or the `sub` of an imported user")
-    };
+    let unknown = || CommandError::not_found("user", name).hint("USER is an e-mail address or an id");
     let parsed = UserName::parse(name).ok_or_else(unknown)?;
     users::find(db, &parsed).await.map_err(|error| match error {
         UsersError::Unknown => unknown(),

@@ -84,6 +84,8 @@ const TAKE_OVER: &str = concat!(
     "),
 c AS (DELETE FROM consents WHERE user_id = (SELECT user_id FROM u)),
 d AS (DELETE FROM devices WHERE user_id = (SELECT user_id FROM u)),
+i AS (DELETE FROM identities WHERE user_id = (SELECT user_id FROM u)),
+p AS (DELETE FROM passkeys WHERE user_id = (SELECT user_id FROM u)),
 l AS (DELETE FROM mailed_links WHERE user_id = (SELECT user_id FROM u) AND used_at IS NULL)
 SELECT * FROM u"
 );

@@ -52,5 +52,7 @@ mod sessions;
 mod signup;
 mod status_list;
 mod storage;
+mod subjects;
 mod token_endpoint;
 mod userinfo;
+mod users_import;

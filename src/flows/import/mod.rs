@@ -17,10 +17,10 @@ pub mod jsonl;
 mod judge;
 pub mod keycloak;
 pub mod reason;
+mod standing;
 pub mod supabase;
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -29,6 +29,7 @@ use serde_json::Value;
 use self::candidate::Record;
 use self::judge::{Judge, Judged};
 use self::reason::{Reason, Refusal, Refused};
+use self::standing::{Present, Standing, digest};
 use super::keys::KeySettings;
 use super::keys::transfer::{self, TransferError};
 use crate::domain::browser_session::SessionPolicy;
@@ -37,7 +38,7 @@ use crate::domain::imported_user::ImportedUser;
 use crate::domain::secret::Secret;
 use crate::jose::wrap::MasterKey;
 use crate::random::Random;
-use crate::storage::imports::{self, PresentUser};
+use crate::storage::imports;
 use crate::storage::{Db, StorageError};
 
 /// How many records make a batch at most.
@@ -366,59 +367,4 @@ impl Counts {
         self.identities += user.identities.len() as u64;
         self.passkeys += user.passkeys.len() as u64;
     }
-}
-
-/// How a user stands to who is there.
-enum Standing {
-    New,
-    /// The same user, with the id that they have here.
-    There(UserId),
-    Refused(Reason),
-}
-
-/// Who is there, by what they can be found by.
-struct Present<'a> {
-    by_id: HashMap<UserId, &'a PresentUser>,
-    by_subject: HashMap<&'a str, &'a PresentUser>,
-    by_email: HashMap<&'a str, &'a PresentUser>,
-}
-
-impl<'a> Present<'a> {
-    fn new(users: &'a [PresentUser]) -> Self {
-        let by_subject = users
-            .iter()
-            .filter_map(|user| Some((user.subject.as_deref()?, user)));
-        Self {
-            by_id: users.iter().map(|user| (user.id, user)).collect(),
-            by_subject: by_subject.collect(),
-            by_email: users.iter().map(|user| (&*user.email_key, user)).collect(),
-        }
-    }
-
-    /// A source that has no subjects knows its users by their addresses.
-    fn standing(&self, user: &ImportedUser, origin: &str) -> Standing {
-        let is_ours = |present: &PresentUser| present.origin.as_deref() == Some(origin);
-        let named = match user.subject_text() {
-            Some(text) => self.by_subject.get(text),
-            None => self.by_id.get(&user.id),
-        };
-        if let Some(named) = named {
-            return if is_ours(named) {
-                Standing::There(named.id)
-            } else {
-                Standing::Refused(Reason::SubjectTaken)
-            };
-        }
-        match self.by_email.get(user.email.key().as_str()) {
-            Some(present) if user.subject.is_none() && is_ours(present) => Standing::There(present.id),
-            Some(_) => Standing::Refused(Reason::EmailTaken),
-            None => Standing::New,
-        }
-    }
-}
-
-fn digest(kind: &str, text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (kind, text).hash(&mut hasher);
-    hasher.finish()
 }

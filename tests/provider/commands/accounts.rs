@@ -70,6 +70,7 @@ async fn a_user_is_made_found_by_address_and_id_locked_out_and_deleted() {
     insta::assert_snapshot!(redacted(made.clone()), @r#"
     {
       "id": "[uuid]",
+      "subject": "[uuid]",
       "email": "Ada@example.org",
       "name": "Ada",
       "email_verified": true,

@@ -28,7 +28,7 @@ const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 pub enum Feed {
     File(Receiver<Result<Vec<Record>, CommandError>>),
     Database {
-        database: BetterAuthDatabase,
+        database: Box<BetterAuthDatabase>,
         sessions: Sessions,
         read: u64,
     },
@@ -47,7 +47,7 @@ impl Feed {
     ) -> Result<Self, CommandError> {
         if options.from == Kind::BetterAuth {
             return Ok(Self::Database {
-                database: BetterAuthDatabase::open(&url(&options.source)?).await?,
+                database: Box::new(BetterAuthDatabase::open(&url(&options.source)?).await?),
                 sessions: if secrets.is_empty() {
                     Sessions::Stay
                 } else {

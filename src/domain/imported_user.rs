@@ -112,6 +112,8 @@ pub struct ImportedSession {
     pub ip_address: Option<String>,
     /// With which browser.
     pub user_agent: Option<String>,
+    /// Whether the browser was to keep it beyond its own end.
+    pub remembered: bool,
     /// When the user logged in.
     pub created_at: DateTime<Utc>,
     /// When it was last used.

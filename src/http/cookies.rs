@@ -79,6 +79,11 @@ impl CookieHeaders {
     pub fn unbound_session(&self, name: &str, site: &Site) -> Option<SessionId> {
         session(self.one(name)?, None, site)
     }
+
+    /// The token of a session that moved in from a Better Auth server, by the cookie that it set.
+    pub fn imported(&self, name: &str, site: &Site) -> Option<TokenHash> {
+        imported(self.one(name)?, site)
+    }
 }
 
 impl Cookies {
@@ -88,10 +93,10 @@ impl Cookies {
         let one = |name: &str| headers.one(name);
         let names = &site.cookies;
         let token = |name, kind| one(name).and_then(|value| PlainToken::parse(kind, value));
-        let value = one(&names.session);
         Self {
-            session: value.and_then(|value| session(value, names.bind.as_deref().map(one), site)),
-            imported: value.and_then(|value| imported(value, site)),
+            session: one(&names.session)
+                .and_then(|value| session(value, names.bind.as_deref().map(one), site)),
+            imported: headers.imported(&names.session, site),
             browser: token(&names.browser, TokenKind::Browser),
             device: token(&names.device, TokenKind::Device),
         }

@@ -252,17 +252,18 @@ pub async fn insert_passkeys(
 // leaves its row, so that it does not come again.
 const INSERT_SESSIONS: &str = "WITH incoming AS (
     SELECT i.id, i.user_id, i.token_hash, i.ip_address, i.user_agent, i.created_at, i.last_used_at,
-        i.idle_expires_at, i.expires_at
+        i.idle_expires_at, i.expires_at, i.remembered
     FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-            $8::timestamptz[], $9::timestamptz[])
-        AS i (id, user_id, token_hash, ip_address, user_agent, created_at, last_used_at, idle_expires_at, expires_at)
+            $8::timestamptz[], $9::timestamptz[], $11::boolean[])
+        AS i (id, user_id, token_hash, ip_address, user_agent, created_at, last_used_at, idle_expires_at, expires_at,
+            remembered)
     JOIN users u ON u.id = i.user_id
     WHERE u.epoch = 0 AND u.disabled_at IS NULL
         AND NOT EXISTS (SELECT FROM imported_sessions k WHERE k.token_hash = i.token_hash)),
 begun AS (INSERT INTO sessions (id, user_id, epoch, auth_time, acr, amr, ip_address, user_agent, created_at,
-        last_used_at, idle_expires_at, expires_at)
+        last_used_at, idle_expires_at, expires_at, remembered)
     SELECT id, user_id, 0, created_at, $10, '{}', ip_address, user_agent, created_at, last_used_at, idle_expires_at,
-        expires_at
+        expires_at, remembered
     FROM incoming RETURNING id)
 INSERT INTO imported_sessions (token_hash, session_id)
 SELECT i.token_hash, i.id FROM incoming i JOIN begun b ON b.id = i.id ON CONFLICT DO NOTHING";
@@ -287,6 +288,7 @@ pub async fn insert_sessions(
     let created: Vec<DateTime<Utc>> = sessions.iter().map(|(_, it)| it.created_at).collect();
     let used: Vec<DateTime<Utc>> = sessions.iter().map(|(_, it)| it.last_used_at).collect();
     let idle: Vec<DateTime<Utc>> = sessions.iter().map(|(_, it)| it.idle_expires_at).collect();
+    let remembered: Vec<bool> = sessions.iter().map(|(_, it)| it.remembered).collect();
     let expires: Vec<DateTime<Utc>> = sessions.iter().map(|(_, it)| it.expires_at).collect();
     let params = [
         (&ids as _, Type::UUID_ARRAY),
@@ -299,6 +301,7 @@ pub async fn insert_sessions(
         (&idle as _, Type::TIMESTAMPTZ_ARRAY),
         (&expires as _, Type::TIMESTAMPTZ_ARRAY),
         (&ACR_SINGLE_FACTOR as _, Type::TEXT),
+        (&remembered as _, Type::BOOL_ARRAY),
     ];
     db.execute(INSERT_SESSIONS, &params).await
 }

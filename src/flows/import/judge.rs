@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ const MAX_CREDENTIAL: usize = 1023;
 const MAX_PUBLIC_KEY: usize = 2048;
 /// The longest user agent, in bytes.
 const MAX_USER_AGENT: usize = 512;
+/// How long Better Auth keeps a session that the browser was not to remember; the row says no more of it.
+const UNREMEMBERED: TimeDelta = TimeDelta::days(1);
 
 /// What judging takes.
 pub(super) struct Judge<'a> {
@@ -172,6 +174,7 @@ impl Judge<'_> {
                 .as_deref()
                 .filter(|text| !text.is_empty())
                 .map(|text| cut(text, MAX_USER_AGENT)),
+            remembered: session.expires_at - session.updated_at > UNREMEMBERED,
             created_at,
             last_used_at: self.past(Some(session.updated_at)),
             idle_expires_at: session.expires_at.min(self.now + self.sessions.ttl),

@@ -66,15 +66,27 @@ impl Call {
         if let Some(held) = &self.held {
             return Ok(held.clone());
         }
-        let Some((session, form)) = self.named_session() else {
-            self.held = Some(None);
-            return Ok(None);
-        };
         let (provider, now) = (&self.site.provider, self.now);
         let update_age = self.site.better_auth.update_age;
-        let present = match refresh {
-            Refresh::Allowed => sessions::present_by_age(provider, session, update_age, now).await?,
-            Refresh::Not => sessions::unchanged(provider, session, now).await?,
+        let imported = || self.cookies.imported(&self.site.cookies.session, &self.site);
+        let (present, form) = match (self.named_session(), refresh) {
+            (Some((session, form)), Refresh::Allowed) => {
+                let present = sessions::present_by_age(provider, session, update_age, now).await?;
+                (present, form)
+            }
+            (Some((session, form)), Refresh::Not) => {
+                (sessions::unchanged(provider, session, now).await?, form)
+            }
+            (None, _) => match imported() {
+                Some(token) => {
+                    let present = sessions::present_imported(provider, token, now).await?;
+                    (present, Form::Cookie)
+                }
+                None => {
+                    self.held = Some(None);
+                    return Ok(None);
+                }
+            },
         };
         let held = present.map(|present| Held { present, form });
         match &held {

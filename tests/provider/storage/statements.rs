@@ -5,6 +5,7 @@ use signet::storage::{
     consents, events, exports, identities, imports, keys, limit_counters, logins, logout_deliveries, mailed_links,
     nodes, one_time_tokens, outgoing_mails, resources, revisions, server_time, sessions, status_blocks,
     status_lists, token_families, users,
+    status_lists, token_families, users,
 };
 
 use crate::support::database;

@@ -271,6 +271,15 @@ async fn sessions_go_on(http: &Client, base: &str, ada: &Account, grace: &Accoun
     let access = tokens["access_token"].as_str().expect("a token");
     assert_eq!(payload(access)["sub"], *ada.id);
 
+    let told = get(http, &format!("{base}/api/auth/get-session"), &ada.cookie).await;
+    assert!(cookies(&told).contains("signet_st_"), "{told:#?}");
+    assert_eq!(told.json()["user"]["email"], "ada@example.org");
+    assert_eq!(
+        told.json()["user"]["id"],
+        *ada.id,
+        "clients know their users by it"
+    );
+
     // Forged, expired, unknown: nobody is logged in.
     let (name, value) = grace.cookie.split_once('=').expect("a pair");
     let mut forged = value.to_owned();

@@ -2,10 +2,9 @@ use std::path::{Path, PathBuf};
 
 use signet::storage::{
     access_tokens, accounts, authorization_codes, authorization_requests, client_assertion_jtis, clients,
-    consents, events, exports, identities, imports, keys, limit_counters, logins, logout_deliveries, mailed_links,
-    nodes, one_time_tokens, outgoing_mails, resources, revisions, server_time, sessions, status_blocks,
-    status_lists, token_families, users,
-    status_lists, token_families, users,
+    consents, events, exports, identities, imports, keys, limit_counters, logins, logout_deliveries,
+    mailed_links, nodes, one_time_tokens, outgoing_mails, resources, revisions, server_time, sessions,
+    status_blocks, status_lists, token_families, users,
 };
 
 use crate::support::database;

@@ -41,8 +41,11 @@ struct UserRow {
 #[derive(Deserialize)]
 struct IdentityRow {
     provider: String,
-    #[serde(default, alias = "id")]
+    #[serde(default)]
     provider_id: Option<String>,
+    /// The user there, in databases that are older than the member above; else the row's own.
+    #[serde(default)]
+    id: Option<String>,
 }
 
 /// Reads a row. In CSV an empty field is none.
@@ -93,7 +96,7 @@ pub fn read(row: Value, now: DateTime<Utc>) -> Result<Candidate, Reason> {
         candidate.identities.push(CandidateIdentity {
             provider: provider_name(&identity.provider),
             issuer: None,
-            subject: identity.provider_id.unwrap_or_default(),
+            subject: identity.provider_id.or(identity.id).unwrap_or_default(),
             created_at: None,
         });
     }

@@ -164,6 +164,10 @@ async fn users_of_supabase_come_from_their_table_as_json_lines_or_csv() {
         "email_confirmed_at": "2023-01-01T12:00:00.123456+00:00", "created_at": "2023-01-01T11:00:00+00:00",
         "raw_user_meta_data": {"full_name": "Ada Lovelace", "avatar_url": "https://p.example/a.png"},
         "banned_until": null, "deleted_at": null, "phone": null});
+    let identity = json!({"id": "9f1d4b8e-3c0a-4c55-8f0e-0d9a1c2b3e4f", "provider_id": "1098", "provider": "google",
+        "identity_data": {"sub": "1098"}});
+    let mut joined = row.clone();
+    joined["identities"] = json!([identity, {"id": id, "provider_id": id, "provider": "email"}]);
     let gone = json!({"id": "7b1d4b8e-3c0a-4c55-8f0e-0d9a1c2b3e4f", "email": "gone@example.org",
         "deleted_at": "2024-01-01T00:00:00+00:00"});
     let table = format!(
@@ -172,7 +176,11 @@ async fn users_of_supabase_come_from_their_table_as_json_lines_or_csv() {
          2023-01-01 11:00:00+00,\"{{\"\"full_name\"\": \"\"Ada Lovelace\"\", \"\"avatar_url\"\": \"\"https://p.example/a.png\"\"}}\",,,\n\
          7b1d4b8e-3c0a-4c55-8f0e-0d9a1c2b3e4f,gone@example.org,,,,,,2024-01-01 00:00:00+00,\n"
     );
-    for text in [json!([row, gone]).to_string(), format!("{row}\n{gone}\n"), table] {
+    for (text, identities) in [
+        (json!([row, gone]).to_string(), json!([])),
+        (format!("{joined}\n{gone}\n"), json!(["google 1098"])),
+        (table, json!([])),
+    ] {
         let home = Home::new().await;
         let export = home.write("users", &text);
         let done = home
@@ -188,7 +196,7 @@ async fn users_of_supabase_come_from_their_table_as_json_lines_or_csv() {
         assert_eq!(ada["id"], id);
         assert_eq!(
             told(&ada),
-            json!([null, true, "Ada Lovelace", {"picture": "https://p.example/a.png"}, "supabase", []])
+            json!([null, true, "Ada Lovelace", {"picture": "https://p.example/a.png"}, "supabase", identities])
         );
         assert_eq!(ada["created_at"], "2023-01-01T11:00:00+00:00");
         assert!(opens(&ada, PASSWORD).await);

@@ -25,3 +25,22 @@ export async function program(main) {
 export function must(holds, otherwise) {
   if (!holds) throw new Error(otherwise);
 }
+
+/** Reads a mailbox that answers with its mails as JSON, newest first. */
+export function mails(mailbox) {
+  const used = new Set();
+  /** What `find` finds in the newest mail to `to` that it was not found in before. */
+  return async (to, find) => {
+    for (let tries = 0; tries < 200; tries += 1) {
+      const all = await (await fetch(mailbox)).json();
+      const found = all.filter((mail) => mail.to === to).map((mail) => mail.text.match(find)?.[0])
+        .find((text) => text && !used.has(text));
+      if (found) {
+        used.add(found);
+        return found;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`no mail to ${to} has ${find}`);
+  };
+}

@@ -1,6 +1,6 @@
 """PyJWT's PyJWKClient verifies the token on standard input.
 
-ISSUER AUDIENCE; [ALG] [TYP] say what it must be, an access token with EdDSA unless told; a TYP of none is one without.
+ISSUER AUDIENCE; [JWKS]: where the keys are, if elsewhere; [ALG] [TYP] say what it must be, an access token with EdDSA unless told; a TYP of none is one without.
 """
 import sys
 
@@ -14,7 +14,7 @@ def main(step) -> dict:
     step("read")
     token = sys.stdin.read().strip()
     step("verify")
-    key = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json").get_signing_key_from_jwt(token)
+    key = jwt.PyJWKClient(setting("JWKS", f"{issuer}/.well-known/jwks.json")).get_signing_key_from_jwt(token)
     found = jwt.decode_complete(token, key, algorithms=[setting("ALG", "EdDSA")], issuer=issuer, audience=setting("AUDIENCE"),
                                 options={"require": ["iss", "aud", "exp", "sub"]})
     must(found["header"].get("typ", "none") == setting("TYP", "at+jwt"), f"not such a token: {found['header']}")

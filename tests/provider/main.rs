@@ -9,6 +9,7 @@ mod authorization_codes;
 mod authorize;
 mod backchannel_logout;
 mod bad_input;
+mod better_auth_clients;
 mod browser;
 mod client_auth;
 mod client_credentials;

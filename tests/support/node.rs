@@ -117,14 +117,33 @@ impl Node {
         node
     }
 
+    /// Starts `signet dev` on a free port, with a mailbox and whatever else comes with it.
+    pub async fn develop(folder: &Folder, database: &str) -> Self {
+        let port = super::programs::free_port();
+        let (address, issuer) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
+        let mut node = Self::run("dev", folder, Some(database), Some(&issuer), &address);
+        node.until_ready().await;
+        node
+    }
+
     /// Starts one at an address, ready or not.
     pub fn launch(folder: &Folder, database: Option<&str>, issuer: Option<&str>, address: &str) -> Self {
+        Self::run("serve", folder, database, issuer, address)
+    }
+
+    fn run(
+        command: &str,
+        folder: &Folder,
+        database: Option<&str>,
+        issuer: Option<&str>,
+        address: &str,
+    ) -> Self {
         let url = format!("http://{address}");
         let log = folder.path().join(format!("{}.log", address.replace(':', "-")));
         let output = File::options().create(true).append(true).open(&log);
         let output = output.expect("our own folder");
         let child = signet(folder, database)
-            .arg("serve")
+            .arg(command)
             .env("SIGNET_LISTEN", address)
             .env("SIGNET_ISSUER", issuer.unwrap_or(&url))
             .stdin(Stdio::null())

@@ -25,7 +25,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::flows::clients::Clients;
 use crate::flows::provider::Provider;
-use crate::flows::{demo, health};
+use crate::flows::{breaches, demo, health};
 use crate::http::dev::DevSite;
 use crate::http::ops::{self, OpsState, RenderMetrics};
 use crate::http::{Site, SiteSettings, listen};
@@ -38,7 +38,9 @@ use crate::telemetry::Metrics;
 
 pub use database::{Database, Role};
 pub use error::ServerError;
-pub use settings::{key_settings, master_keys, open_provider, pkcs11_token, provider_settings, start_hasher};
+pub use settings::{
+    breach_check, key_settings, master_keys, open_provider, pkcs11_token, provider_settings, start_hasher,
+};
 
 /// How often measurements are sorted into their buckets.
 const METRICS_INTERVAL: Duration = Duration::from_secs(5);
@@ -183,6 +185,7 @@ async fn serve(
     on_ready: impl FnOnce(),
 ) -> Result<(), ServerError> {
     health::describe_metrics();
+    breaches::describe_metrics();
     let outbound = settings::to_clients(config);
     let address = listeners.main.local_addr().map_err(ServerError::Run)?;
     let mut stop = StopSignals::listen().map_err(ServerError::Run)?;

@@ -149,6 +149,8 @@ impl From<UsersError> for CommandError {
             UsersError::Email(_) => Self::caused("invalid_email", &error),
             UsersError::Name => Self::caused("invalid_name", &error),
             UsersError::Password(_) => Self::caused("invalid_password", &error),
+            UsersError::Leaked => Self::new("password_leaked", "the password is known from a leak")
+                .hint("others have used it, and whoever guesses tries it first: take another"),
             UsersError::Guessable(strength) => {
                 let advice: Vec<String> = strength.warning.into_iter().chain(strength.suggestions).collect();
                 let error = Self::new("password_too_weak", "the password is too easy to guess");

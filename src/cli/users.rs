@@ -279,6 +279,7 @@ fn flow<'a>(place: &'a Workplace, passwords: &'a crate::password::Hasher) -> Use
         passwords,
         random: place.random,
         min_strength: place.config.passwords.min_strength,
+        breaches: server::breach_check(&place.config.passwords),
         brand: &place.config.branding.name,
     }
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use url::Url;
+
+use super::issuer::is_loopback;
 use super::reader::Reader;
 
 /// How passwords are judged and hashed.
@@ -15,6 +18,8 @@ pub struct Passwords {
     pub parallelism: u32,
     /// The least zxcvbn score of a new password, 0 to 4; 0 is off.
     pub min_strength: u8,
+    /// Where it is asked whether a new password has leaked; none: it is not.
+    pub breach_check_url: Option<Url>,
     /// How many threads hash. By default one a core.
     pub hash_threads: usize,
     /// How long a hash waits for its turn before the caller is told to come back.
@@ -33,9 +38,20 @@ impl Passwords {
             iterations: reader.value("passwords.iterations", "2"),
             parallelism: reader.value("passwords.parallelism", "1"),
             min_strength: reader.value("passwords.min_strength", "2"),
+            breach_check_url: reader.optional("passwords.breach_check_url"),
             hash_threads: reader.optional("passwords.hash_threads").unwrap_or_else(cores),
             hash_queue_timeout: reader.value("passwords.hash_queue_timeout", "3s"),
         };
+        let plain = |url: &Url| {
+            let secure = url.scheme() == "https" || is_loopback(url);
+            let bare = url.query().is_none() && url.fragment().is_none();
+            secure && bare && url.username().is_empty() && url.password().is_none()
+        };
+        reader.check(
+            "passwords.breach_check_url",
+            passwords.breach_check_url.as_ref().is_none_or(plain),
+            "must be an https URL that five digits can be appended to, as https://api.pwnedpasswords.com/range",
+        );
         // RFC 9106 §3.1: at least 8 KiB a lane.
         let least = passwords.parallelism.clamp(1, 16) * 8;
         reader.within("passwords.memory_kib", &passwords.memory_kib, least..=1024 * 1024);

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod authorize;
 pub mod backchannel_logout;
+pub mod breaches;
 pub mod browser;
 pub mod client_auth;
 pub mod clients;

@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
+use super::breaches::BreachCheck;
 use super::keys::first::ensure_first_keys;
 use super::keys::{self, KeySettings, KeysError, LoadedKeys};
 use super::limits::Limits;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub mail: bool,
     /// The least zxcvbn score of a new password, 0 to 4.
     pub min_strength: u8,
+    /// Who knows which passwords have leaked.
+    pub breaches: Option<BreachCheck>,
     /// Whether anybody is ever told to wait.
     pub rate_limits: bool,
     /// What the JWTs of a session say.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::breaches::BreachCheck;
 use super::browser::{Browser, DEVICE_LIFETIME, LoggedIn, new_session};
 use super::limits::{self, Key, Limit, LimitError, TooMany};
 use super::login::salt;
@@ -81,6 +82,8 @@ pub enum PasswordFault {
     Rule(PasswordRule),
     /// It can be guessed.
     Weak(Strength),
+    /// It is known from a leak.
+    Leaked,
 }
 
 /// Why a signup was not tried.
@@ -138,13 +141,7 @@ pub async fn sign_up(
     let profile = Profile::new(picture.into_iter().collect()).unwrap_or_default();
     let email = EmailAddress::parse(form.email);
     let known = [form.email, form.name, &provider.settings.brand];
-    let password = new_password(
-        &provider.passwords,
-        provider.settings.min_strength,
-        form.password.expose(),
-        &known,
-    )
-    .await;
+    let password = new_password(Judges::of(provider), form.password.expose(), &known).await;
     let password = match password {
         Ok(password) => password,
         Err(busy) => {
@@ -243,13 +240,34 @@ pub async fn sign_up(
     })))
 }
 
-/// A password that may be chosen: of a fair length, and not guessable by whoever knows `known`.
+/// What judges new passwords.
+#[derive(Debug, Clone, Copy)]
+pub struct Judges<'a> {
+    /// Whose threads it takes to judge one.
+    pub passwords: &'a Hasher,
+    /// The least zxcvbn score; 0 is off.
+    pub min_strength: u8,
+    /// Who knows what has leaked.
+    pub breaches: Option<&'a BreachCheck>,
+}
+
+impl<'a> Judges<'a> {
+    /// Those of a provider.
+    pub const fn of(provider: &'a Provider) -> Self {
+        Self {
+            passwords: &provider.passwords,
+            min_strength: provider.settings.min_strength,
+            breaches: provider.settings.breaches.as_ref(),
+        }
+    }
+}
+
+/// A password that may be chosen: of a fair length, not guessable by whoever knows `known`, and in no leak that is known.
 ///
 /// # Errors
 /// The outer one when it could not be judged; the inner one says what is wrong with it.
 pub async fn new_password(
-    passwords: &Hasher,
-    min_strength: u8,
+    judges: Judges<'_>,
     text: &str,
     known: &[&str],
 ) -> Result<Result<Password, PasswordFault>, Busy> {
@@ -257,11 +275,16 @@ pub async fn new_password(
         Ok(password) => password,
         Err(rule) => return Ok(Err(PasswordFault::Rule(rule))),
     };
-    if min_strength > 0 {
-        let strength = passwords.judge(&password, known).await?;
-        if strength.score < min_strength {
+    if judges.min_strength > 0 {
+        let strength = judges.passwords.judge(&password, known).await?;
+        if strength.score < judges.min_strength {
             return Ok(Err(PasswordFault::Weak(strength)));
         }
+    }
+    if let Some(breaches) = judges.breaches
+        && breaches.knows(&password).await
+    {
+        return Ok(Err(PasswordFault::Leaked));
     }
     Ok(Ok(password))
 }

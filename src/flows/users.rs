@@ -3,7 +3,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::signup::{PasswordFault, new_password};
+use super::breaches::BreachCheck;
+use super::signup::{Judges, PasswordFault, new_password};
 use crate::domain::email::{EmailAddress, EmailKey, InvalidEmail};
 use crate::domain::ids::UserId;
 use crate::domain::password::{PasswordHash, PasswordRule};
@@ -77,6 +78,9 @@ pub enum UsersError {
     /// The password is too short or too long.
     #[error(transparent)]
     Password(#[from] PasswordRule),
+    /// The password is known from a leak.
+    #[error("the password is known from a leak")]
+    Leaked,
     /// The password can be guessed.
     #[error("the password is too easy to guess")]
     Guessable(Strength),
@@ -99,6 +103,8 @@ pub struct Users<'a> {
     pub random: &'a dyn Random,
     /// The least zxcvbn score of a new password.
     pub min_strength: u8,
+    /// Who knows which passwords have leaked.
+    pub breaches: Option<BreachCheck>,
     /// What the provider calls itself; nobody should have it as a password.
     pub brand: &'a str,
 }
@@ -150,9 +156,15 @@ impl Users<'_> {
 
     async fn hash(&self, text: &str, email: &str, name: &str) -> Result<PasswordHash, UsersError> {
         let known = [email, name, self.brand];
-        let password = match new_password(self.passwords, self.min_strength, text, &known).await? {
+        let judges = Judges {
+            passwords: self.passwords,
+            min_strength: self.min_strength,
+            breaches: self.breaches.as_ref(),
+        };
+        let password = match new_password(judges, text, &known).await? {
             Ok(password) => password,
             Err(PasswordFault::Rule(rule)) => return Err(rule.into()),
+            Err(PasswordFault::Leaked) => return Err(UsersError::Leaked),
             Err(PasswordFault::Weak(strength)) => return Err(UsersError::Guessable(strength)),
         };
         let mut salt = [0; SALT_LENGTH];

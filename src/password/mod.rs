@@ -7,6 +7,7 @@
 //! is used again, and lets no more wait than it can serve in time. Nothing here blocks an async thread.
 
 mod argon2id;
+pub mod breach;
 mod counters;
 pub mod foreign;
 mod pool;

@@ -14,6 +14,7 @@ use crate::domain::browser_session::SessionPolicy;
 use crate::domain::key_schedule::KeyPolicy;
 use crate::domain::mac::MacKey;
 use crate::domain::refresh_token::RefreshPolicy;
+use crate::flows::breaches::{self, BreachCheck};
 use crate::flows::keys::location::KeyLocation;
 use crate::flows::keys::{KeySettings, Lifetimes};
 use crate::flows::masters::{Masters, ReadMasters};
@@ -107,6 +108,15 @@ pub fn start_hasher(
     })
 }
 
+/// Who is asked about new passwords, if anybody is.
+pub fn breach_check(settings: &config::Passwords) -> Option<BreachCheck> {
+    let url = settings.breach_check_url.as_ref()?;
+    Some(BreachCheck::new(
+        url.as_str(),
+        outbound::Client::new(breaches::POLICY),
+    ))
+}
+
 /// The settings of the flows.
 pub fn provider_settings(config: &Config) -> Settings {
     let tokens = &config.tokens;
@@ -130,6 +140,7 @@ pub fn provider_settings(config: &Config) -> Settings {
         accounts: account_settings(&config.accounts),
         mail: config.mail.smtp_url.is_some(),
         min_strength: config.passwords.min_strength,
+        breaches: breach_check(&config.passwords),
         rate_limits: config.rate_limit.enabled,
         user_tokens: user_token_settings(&config.better_auth),
         better_auth_secret: config

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
+use serde_json::json;
 use signet::domain::email::EmailKey;
 use signet::flows::limits::{self, Key, Limit, LimitError, Taken};
 
@@ -85,6 +86,23 @@ async fn whoever_asks_for_mails_to_many_is_stopped_and_fills_nobodys_bucket() {
     for _ in 0..3 {
         assert_eq!(refused(&app, &mail(10)[..1]).await, None);
     }
+}
+
+#[tokio::test]
+async fn an_address_is_not_flooded_with_mails_whether_or_not_it_has_an_account() {
+    let app = TestApp::start().await;
+    app.user("ada@example.org", json!({})).await;
+    for (network, email) in [(2, "ada@example.org"), (3, "nobody@example.org")] {
+        let mut statuses = Vec::new();
+        for number in 0..5 {
+            let mut jar = Jar::from_address(&app, &format!("192.0.{network}.{number}"));
+            let page = jar.get("/forgot-password").await;
+            let answer = jar.submit(&page, &[("email", email)]).await;
+            statuses.push(answer.status.as_u16());
+        }
+        assert_eq!(statuses, [200, 200, 200, 429, 429], "{email}");
+    }
+    assert_eq!(app.count("outgoing_mails").await, 6);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod authorize;
 mod backchannel_logout;
 mod bad_input;
 mod better_auth_clients;
+mod breaches;
 mod browser;
 mod client_auth;
 mod client_credentials;

@@ -115,6 +115,7 @@ impl Default for Options {
                 accounts: AccountSettings::default(),
                 mail: true,
                 min_strength: 2,
+                breaches: None,
                 rate_limits: true,
                 user_tokens: UserTokenSettings::default(),
                 better_auth_secret: None,

@@ -54,19 +54,23 @@ pub async fn ask(
     if !settings.change_email {
         return Ok(AskOutcome::Closed);
     }
-    if EmailKey::of_typed(&user.email).as_ref() == Some(new.key()) {
+    let present_key = EmailKey::of_typed(&user.email);
+    if present_key.as_ref() == Some(new.key()) {
         return Ok(AskOutcome::Same);
     }
     if !is_fresh(provider, present, now) {
         return Ok(AskOutcome::NotFresh);
     }
-    mails::may_ask(provider, browser, new.key(), now).await?;
+    let asks_present = kind == NewAddressProof::Link && user.email_verified && settings.confirm_email_change;
+    // Counted for the address that the mail goes to.
+    let to = present_key.as_ref().filter(|_| asks_present).unwrap_or(new.key());
+    mails::may_ask(provider, browser, to, now).await?;
     let params = MailParams {
         new_email: Some(new.as_str().to_owned()),
         ..mails::asked_by(browser, params, now)
     };
     let db = &provider.db;
-    if kind == NewAddressProof::Link && user.email_verified && settings.confirm_email_change {
+    if asks_present {
         mails::ask_of(provider, db, MailKind::ConfirmEmailChange, user, &params, now).await?;
     } else {
         let to = mails::To {

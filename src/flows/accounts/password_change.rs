@@ -12,7 +12,7 @@ use crate::flows::login::{LoginError, PasswordCheck, password_is, salt};
 use crate::flows::mails;
 use crate::flows::provider::Provider;
 use crate::flows::sessions::Present;
-use crate::flows::signup::{PasswordFault, new_password};
+use crate::flows::signup::{Judges, PasswordFault, new_password};
 use crate::storage::accounts::{self, KeptSessions};
 use crate::storage::{logins, sessions};
 
@@ -58,8 +58,7 @@ pub async fn change(
 ) -> Result<ChangeOutcome, LoginError> {
     let user = &present.user;
     let known = [&*user.email, &user.name, &provider.settings.brand];
-    let strength = provider.settings.min_strength;
-    let password = match new_password(&provider.passwords, strength, new.expose(), &known).await? {
+    let password = match new_password(Judges::of(provider), new.expose(), &known).await? {
         Ok(password) => password,
         Err(fault) => return Ok(ChangeOutcome::Refused(fault)),
     };

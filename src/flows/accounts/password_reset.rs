@@ -18,7 +18,7 @@ use crate::flows::browser::Browser;
 use crate::flows::login::{LoginError, salt};
 use crate::flows::mails;
 use crate::flows::provider::Provider;
-use crate::flows::signup::{PasswordFault, new_password};
+use crate::flows::signup::{Judges, PasswordFault, new_password};
 use crate::storage::accounts::KeptSessions;
 use crate::storage::mailed_links::{self, Found};
 use crate::storage::{self, accounts};
@@ -123,8 +123,7 @@ async fn set(
     now: DateTime<Utc>,
 ) -> Result<ResetOutcome, LoginError> {
     let known = [&*user.email, &user.name, &provider.settings.brand];
-    let strength = provider.settings.min_strength;
-    let judged = new_password(&provider.passwords, strength, password.expose(), &known).await?;
+    let judged = new_password(Judges::of(provider), password.expose(), &known).await?;
     let password = match judged {
         Ok(password) => password,
         Err(fault) => return Ok(ResetOutcome::Refused(fault)),

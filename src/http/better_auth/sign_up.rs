@@ -109,6 +109,11 @@ pub fn unfit_password(fault: &PasswordFault) -> ApiError {
             ApiError::bad_request("PASSWORD_TOO_SHORT", "Password too short")
         }
         PasswordFault::Rule(PasswordRule::TooLong) => too_long_password(),
+        // As the protocol's own plugin for such checks says it.
+        PasswordFault::Leaked => ApiError::bad_request(
+            "PASSWORD_COMPROMISED",
+            "The password you entered has been compromised. Please choose a different password.",
+        ),
         PasswordFault::Weak(_) => ApiError::bad_request("PASSWORD_TOO_WEAK", "Password is too easy to guess"),
     }
 }

@@ -153,6 +153,10 @@ pub(super) fn password_told(fault: PasswordFault) -> (Text, Option<PasswordAdvic
         PasswordFault::Rule(PasswordRule::TooLong) => {
             ("Choose a password of at most 128 characters.".into(), None)
         }
+        PasswordFault::Leaked => (
+            "This password is known from a data leak elsewhere, and will be tried. Choose another.".into(),
+            None,
+        ),
         PasswordFault::Weak(strength) => (
             "This password is easy to guess. Choose another.".into(),
             Some(PasswordAdvice {

@@ -4,6 +4,8 @@
 use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp};
+use crate::support::database;
+use crate::support::node::{Folder, Node};
 use crate::support::programs::{Program, checkout, free_port};
 
 const RESOURCE: &str = "https://notes.example";
@@ -47,4 +49,18 @@ async fn the_pages_hold_in_a_browser_with_script_and_without() {
         .run("")
         .await
         .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[tokio::test]
+async fn a_user_without_script_does_everything_with_an_account() {
+    let (folder, database) = (Folder::new(), database().await);
+    let node = Node::develop(&folder, database.url.expose()).await;
+    let pictures = checkout("target/pages");
+    Program::node("account_pages.mjs")
+        .setting("ISSUER", &node.url.replace("127.0.0.1", "localhost"))
+        .setting("MAILBOX", &format!("{}/dev/mailbox.json", node.url))
+        .setting("SHOTS", pictures.to_str().expect("a path of text"))
+        .run("")
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", node.log()));
 }

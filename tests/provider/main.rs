@@ -55,6 +55,7 @@ mod signup;
 mod status_list;
 mod storage;
 mod subjects;
+mod takeover;
 mod token_endpoint;
 mod userinfo;
 mod users_import;

@@ -134,7 +134,7 @@ async fn a_deleted_user_does_not_come_back_under_the_old_name() {
     let home = Home::new().await;
     let id = "0b5c7f0e-8d4c-4a5e-9f4b-6c1d2e3f4a5b";
     let users = [
-        json!({"subject": "auth0|1", "email": "ada@example.org"}),
+        json!({"subject": "auth0|1", "email": "ada@example.org", "identities": [{"provider": "google", "subject": "7"}]}),
         json!({"subject": id, "email": "grace@example.org"}),
     ];
     let file = home.write("users.jsonl", &lines(&users));
@@ -146,7 +146,10 @@ async fn a_deleted_user_does_not_come_back_under_the_old_name() {
             .expect("it runs");
         assert!(deleted.status.success());
     }
-    assert_eq!(home.count("users").await, 0);
+    assert_eq!(
+        [home.count("users").await, home.count("identities").await],
+        [0, 0]
+    );
     let done = home.import(&["--from", "jsonl", "--report", "r", &file]).await;
     assert_eq!([&done["imported"], &done["refused"]], [&json!(0), &json!(2)]);
     let report = home.report("r");

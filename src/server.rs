@@ -39,7 +39,8 @@ use crate::telemetry::Metrics;
 pub use database::{Database, Role};
 pub use error::ServerError;
 pub use settings::{
-    breach_check, key_settings, master_keys, open_provider, pkcs11_token, provider_settings, start_hasher,
+    breach_check, key_settings, mail_templates, master_keys, open_provider, pkcs11_token, provider_settings,
+    smtp, start_hasher,
 };
 
 /// How often measurements are sorted into their buckets.

@@ -11,6 +11,7 @@ use crate::config::{Config, Loaded, MasterKeySource};
 use crate::flows::keys;
 use crate::jose::pkcs11::Pkcs11Token;
 use crate::jose::wrap::MasterKey;
+use crate::mail::smtp::OpenError;
 use crate::server::{self, Database, Role};
 use crate::storage;
 
@@ -95,7 +96,7 @@ pub async fn run(shell: &Shell, _arguments: Arguments) -> Result<(), CommandErro
             if let Some(token) = token {
                 token.close().await;
             }
-            mail(&loaded.config, &mut findings);
+            mail(&loaded.config, &mut findings).await;
         }
         Err(error) => findings.push(Finding::failed("configuration", error)),
     }
@@ -327,12 +328,58 @@ async fn token(config: &Config, findings: &mut Vec<Finding>) -> Option<Pkcs11Tok
     Some(token)
 }
 
-fn mail(config: &Config, findings: &mut Vec<Finding>) {
-    if config.mail.smtp_url.is_none() {
+/// Connects to the mail server as for a mail, and sends none.
+async fn mail(config: &Config, findings: &mut Vec<Finding>) {
+    if let Err(error) = server::mail_templates(config) {
+        findings.push(Finding::failed("mail templates", error));
+    }
+    let smtp = match server::smtp(&config.mail) {
+        Ok(Some(smtp)) => smtp,
+        Ok(None) => {
+            findings.push(Finding::warning(
+                "mail",
+                "not configured: `signet serve` sends no mail",
+                "set mail.smtp_url and mail.from",
+            ));
+            return;
+        }
+        Err(error) => {
+            findings.push(Finding::failed("mail", error));
+            return;
+        }
+    };
+    findings.push(match smtp.check().await {
+        Ok(found) => Finding::ok("mail", found),
+        Err(error) => {
+            let told = CommandError::new("mail", format!("{}: {error}", smtp.server_name()));
+            Finding::failed("mail", told.hint(what_helps(&error)))
+        }
+    });
+    if smtp.may_be_overheard() {
         findings.push(Finding::warning(
             "mail",
-            "not configured: `signet serve` sends no mail",
-            "set mail.smtp_url and mail.from",
+            "mail leaves this machine unencrypted, with links and codes that let whoever reads them in",
+            "say smtps:// or smtp+starttls:// in mail.smtp_url",
         ));
+    }
+}
+
+const fn what_helps(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::Unreachable(_) | OpenError::TooSlow => {
+            "correct host and port in mail.smtp_url, or let this machine through to them; mail waits until it can leave"
+        }
+        OpenError::Tls(_) => {
+            "the certificate must be for the host in mail.smtp_url, of an authority that this system trusts \
+             (SSL_CERT_FILE names others); smtps:// is for port 465, smtp+starttls:// for 587"
+        }
+        OpenError::NoStartTls => "say smtps:// if it has TLS from the first byte on, usually at port 465",
+        OpenError::Greeting(_) => "its operator must let this machine in; mail waits until it can leave",
+        OpenError::NoLogin => {
+            "it may want TLS first (smtps:// or smtp+starttls://), or no USER:PASSWORD@ in mail.smtp_url"
+        }
+        OpenError::Login(_) => {
+            "correct USER:PASSWORD@ in mail.smtp_url, percent-encoded; mail waits until it can leave"
+        }
     }
 }

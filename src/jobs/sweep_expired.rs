@@ -15,8 +15,8 @@ use crate::flows::provider::{Provider, Settings};
 use crate::random::Random;
 use crate::storage::{
     Db, StorageError, access_tokens, authorization_codes, authorization_requests, client_assertion_jtis,
-    events, limit_counters, logins, logout_deliveries, nodes, one_time_tokens, sessions, status_blocks,
-    status_lists, token_families,
+    events, limit_counters, logins, logout_deliveries, mailed_links, nodes, one_time_tokens, outgoing_mails,
+    sessions, status_blocks, status_lists, token_families,
 };
 
 /// How often a table is looked at, on average.
@@ -32,6 +32,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 const LOGIN_ATTEMPTS_KEPT: TimeDelta = TimeDelta::days(1);
 /// Whoever is at the last attempt gives up by itself.
 const LOGOUTS_KEPT: TimeDelta = TimeDelta::hours(1);
+/// How long an operator can look at what was not mailed, and why.
+const DEAD_LETTERS_KEPT: TimeDelta = TimeDelta::days(30);
 /// How long an operator can look at what happened.
 const EVENTS_KEPT: TimeDelta = TimeDelta::days(90);
 
@@ -53,11 +55,13 @@ enum Kind {
     StatusRuns,
     LogoutDeliveries,
     OneTimeTokens,
+    DeadLetters,
+    MailedLinks,
 }
 
 impl Kind {
     /// Families before sessions: a session stays as long as a family reads it.
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::AuthorizationRequests,
         Self::AuthorizationCodes,
         Self::TokenFamilies,
@@ -73,6 +77,8 @@ impl Kind {
         Self::StatusRuns,
         Self::LogoutDeliveries,
         Self::OneTimeTokens,
+        Self::DeadLetters,
+        Self::MailedLinks,
     ];
 
     const fn table(self) -> &'static str {
@@ -92,6 +98,8 @@ impl Kind {
             Self::StatusRuns => "status_runs",
             Self::LogoutDeliveries => "logout_deliveries",
             Self::OneTimeTokens => "spent_one_time_tokens",
+            Self::DeadLetters => "outgoing_mails",
+            Self::MailedLinks => "mailed_links",
         }
     }
 
@@ -108,6 +116,7 @@ impl Kind {
             Self::Sessions => settings.refresh.ttl + token_life + LEEWAY + clock_skew,
             Self::LoginAttempts => LOGIN_ATTEMPTS_KEPT,
             Self::Events => EVENTS_KEPT,
+            Self::DeadLetters => DEAD_LETTERS_KEPT,
             Self::LogoutDeliveries => logout_delivery::PATIENCE + LOGOUTS_KEPT,
             Self::Nodes => confirmation::serves_after_its_word(&settings.keys.policy),
             _ => clock_skew,
@@ -133,6 +142,8 @@ impl Kind {
             Self::StatusRuns => status_blocks::delete_expired_runs(db, before, BATCH).await,
             Self::LogoutDeliveries => logout_deliveries::delete_expired(db, before, BATCH).await,
             Self::OneTimeTokens => one_time_tokens::delete_expired(db, before, BATCH).await,
+            Self::DeadLetters => outgoing_mails::delete_expired(db, before, BATCH).await,
+            Self::MailedLinks => mailed_links::delete_expired(db, before, BATCH).await,
         }
     }
 }

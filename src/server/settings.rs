@@ -218,12 +218,6 @@ fn account_settings(accounts: &config::Accounts) -> AccountSettings {
 /// # Errors
 /// When server, sender or templates are of no use.
 pub(super) fn post(config: &Config, mailbox: Option<Arc<Mailbox>>) -> Result<Post, ServerError> {
-    let accent = config.branding.accent;
-    let brand = Brand {
-        name: config.branding.name.clone(),
-        site: config.issuer.clone(),
-        accent: [accent.red, accent.green, accent.blue],
-    };
     let smtp = smtp(&config.mail)?;
     if let Some(smtp) = smtp.as_ref().filter(|smtp| smtp.may_be_overheard()) {
         tracing::warn!(
@@ -233,9 +227,23 @@ pub(super) fn post(config: &Config, mailbox: Option<Arc<Mailbox>>) -> Result<Pos
     }
     let to_server = smtp.map(|smtp| Arc::new(smtp) as Arc<dyn Mailer>);
     Ok(Post {
-        templates: Arc::new(Templates::open(brand, config.mail.templates_dir.clone())?),
+        templates: Arc::new(mail_templates(config)?),
         mailer: to_server.or_else(|| mailbox.map(|mailbox| mailbox as Arc<dyn Mailer>)),
     })
+}
+
+/// What letters look like.
+///
+/// # Errors
+/// When a template of the operator's is of no use.
+pub fn mail_templates(config: &Config) -> Result<Templates, ServerError> {
+    let accent = config.branding.accent;
+    let brand = Brand {
+        name: config.branding.name.clone(),
+        site: config.issuer.clone(),
+        accent: [accent.red, accent.green, accent.blue],
+    };
+    Ok(Templates::open(brand, config.mail.templates_dir.clone())?)
 }
 
 /// The configured mail server, which is not connected to yet.

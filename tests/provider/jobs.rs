@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::app::TestApp;
 
 /// For each table that is swept, a row that has been over for `$1` and one that has not; tables of few columns.
-const ROWS: [&str; 9] = [
+const ROWS: [&str; 11] = [
     "INSERT INTO users (id, email, email_key, email_verified, name, created_at, updated_at)
      VALUES ('00000000-0000-4000-8000-000000000001', 'x', 'x', true, 'x', now(), now())",
     "INSERT INTO sessions (id, user_id, epoch, auth_time, acr, amr, created_at, last_used_at, idle_expires_at,
@@ -34,9 +34,13 @@ const ROWS: [&str; 9] = [
      SELECT decode(md5(t::text), 'hex'), 1, t FROM times;
      INSERT INTO limit_counters (key_mac, attempts, window_ends_at)
      SELECT decode(md5(t::text), 'hex'), 1, t FROM times",
+    "INSERT INTO outgoing_mails (id, kind, email, email_key, params, created_at, next_attempt_at, failed_at)
+     SELECT gen_random_uuid(), 'verify_email', 'x', 'x', '{}', t, t, t FROM times",
+    "INSERT INTO mailed_links (id, purpose, email, email_key, details, created_at, expires_at)
+     SELECT gen_random_uuid(), 'sign_in', 'x', 'x', '{}', t, t FROM times",
 ];
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     "sessions",
     "token_families",
     "authorization_codes",
@@ -47,6 +51,8 @@ const TABLES: [&str; 10] = [
     "events",
     "login_attempts",
     "limit_counters",
+    "outgoing_mails",
+    "mailed_links",
 ];
 
 #[tokio::test]

@@ -38,6 +38,7 @@ mod lockout;
 mod login;
 mod logout;
 mod logs;
+mod mail;
 mod packaging;
 mod pages;
 mod prompts;

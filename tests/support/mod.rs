@@ -5,10 +5,12 @@ pub mod browser;
 pub mod cluster;
 pub mod database;
 pub mod grants;
+pub mod identity;
 pub mod jar;
 pub mod node;
 pub mod programs;
 pub mod responses;
+pub mod smtp;
 pub mod softhsm;
 pub mod tokens;
 

@@ -12,6 +12,7 @@ use crate::domain::authorization::{AuthorizationRequest, RequestedClaims};
 use crate::domain::client::{Client, RegisteredRedirectUri};
 use crate::domain::ids::ClientId;
 use crate::domain::secret::Secret;
+use crate::domain::subject::Subject;
 use crate::flows::provider::Provider;
 use crate::flows::registry::RegistryError;
 use crate::flows::targets::{self, TargetError};
@@ -306,6 +307,7 @@ fn id_token_hint_is_ours(
     );
     claims
         .ok()
+        .filter(|claims| Subject::parse(&claims.sub).is_ok())
         .map(|claims| Some(claims.sub))
         .ok_or(invalid("id_token_hint is not an ID token of this issuer"))
 }

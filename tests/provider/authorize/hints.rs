@@ -55,7 +55,7 @@ async fn a_hint_that_is_not_ours_is_refused() {
     let mut elsewhere = claims.clone();
     elsewhere["iss"] = json!("https://other.example");
     let mut nobody = claims.clone();
-    nobody["sub"] = json!("somebody");
+    nobody["sub"] = json!("no sub has an \u{fc}");
 
     let unsigned = |alg: &str| {
         let head = encoded(&json!({"alg": alg, "typ": "JWT", "kid": header(hint)["kid"]}));

@@ -9,6 +9,7 @@ mod authorization_codes;
 mod authorize;
 mod backchannel_logout;
 mod bad_input;
+mod better_auth;
 mod better_auth_clients;
 mod breaches;
 mod browser;

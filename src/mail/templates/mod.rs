@@ -145,7 +145,7 @@ impl Templates {
         let mut variables = variables::of(&self.brand, letter, language, context);
         let name = format!("{}/{}.txt", language.tag(), letter.as_str());
         let text = self.fill(&name, &variables)?;
-        let (subject, text) = split(&text).ok_or_else(|| RenderError::NoSubject { name })?;
+        let (subject, text) = split(&text).ok_or(RenderError::NoSubject { name })?;
         variables.insert("subject", Value::from(subject.clone()));
         let name = format!("{}/{}.html", language.tag(), letter.as_str());
         let html = self.fill(&name, &variables)?;

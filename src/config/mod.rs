@@ -56,9 +56,6 @@ use reader::Reader;
 /// Where the file is looked for when nobody names one.
 pub const DEFAULT_FILE: &str = "config/signet.toml";
 
-/// Keys, and sections, that are read and checked, and that this version does nothing with yet.
-const NOT_YET: [&str; 1] = ["better_auth.secret"];
-
 /// The variable that names the file.
 const FILE_VARIABLE: &str = "SIGNET_CONFIG";
 
@@ -152,14 +149,9 @@ impl Config {
         }
         warnings.extend(config.passwords.weakness());
         warnings.extend(config.keys.cut_partition());
-        let idle = given
-            .iter()
-            .filter(|key| NOT_YET.iter().any(|not_yet| key.starts_with(not_yet)));
-        warnings.extend(
-            idle.map(String::as_str)
-                .chain(config.providers.first().map(|_| "providers"))
-                .map(|key| format!("{key} is set, and this version of Signet does nothing with it yet")),
-        );
+        if !config.providers.is_empty() {
+            warnings.push("providers is set, and this version of Signet does nothing with it yet".to_owned());
+        }
         Ok(Loaded {
             config,
             file,

@@ -42,6 +42,7 @@ INSERT INTO limit_counters (key_mac, attempts, window_ends_at)
 INSERT INTO authorization_requests (id, client_id, request, created_at, expires_at)
     SELECT gen_random_uuid(), 'c1', '{}', created_at, to_timestamp(2e9) FROM users;
 INSERT INTO revoked_access_tokens (jti, expires_at) SELECT id, created_at FROM sessions;
+INSERT INTO imported_sessions (token_hash, session_id) SELECT sha256(id::text::bytea), id FROM sessions;
 ANALYZE";
 
 #[tokio::test]

@@ -469,7 +469,7 @@ fn every_statement_that_deletes_what_tokens_stand_on_leaves_a_tombstone() {
 #[test]
 fn every_statement_that_moves_the_epoch_says_when() {
     let moving = statements_with(&["epoch = epoch +"]);
-    assert_eq!(moving.len(), 3, "{moving:?}");
+    assert_eq!(moving.len(), 6, "{moving:?}");
     for (name, statement) in moving {
         assert!(statement.contains("epoch_moved_at = "), "{name}");
     }

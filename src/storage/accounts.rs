@@ -166,7 +166,7 @@ pub async fn update_email(
     row.as_ref().map(users::read).transpose()
 }
 
-// The password may be the thief's.
+// Password, identities and passkeys may be the thief's.
 const UNDO_EMAIL_CHANGE: &str = concat!(
     "WITH u AS (UPDATE users u SET email = $2, email_key = $3, email_verified = true, password_hash = NULL,
         epoch = epoch + 1, epoch_moved_at = $4, updated_at = $4
@@ -174,6 +174,8 @@ const UNDO_EMAIL_CHANGE: &str = concat!(
         AND NOT EXISTS (SELECT FROM users o WHERE o.email_key = $3 AND o.id <> $1) RETURNING ",
     user_columns!(),
     "),
+i AS (DELETE FROM identities WHERE user_id = (SELECT user_id FROM u)),
+p AS (DELETE FROM passkeys WHERE user_id = (SELECT user_id FROM u)),
 d AS (DELETE FROM devices WHERE user_id = (SELECT user_id FROM u)),
 l AS (DELETE FROM mailed_links WHERE user_id = (SELECT user_id FROM u) AND used_at IS NULL)
 SELECT * FROM u"

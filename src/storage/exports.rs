@@ -23,6 +23,10 @@ pub struct Exported {
     pub consents: Value,
     /// Browsers that are remembered.
     pub devices: Value,
+    /// Who the user is elsewhere.
+    pub identities: Value,
+    /// Passkeys.
+    pub passkeys: Value,
     /// Links that were mailed.
     pub links: Value,
     /// Mails that are still to be sent.
@@ -69,6 +73,19 @@ const FIND: &str = concat!(
     ),
     ", ",
     rows!(
+        "identities",
+        "SELECT provider, issuer, subject, created_at, updated_at FROM identities
+            WHERE user_id = $1 ORDER BY created_at"
+    ),
+    ", ",
+    rows!(
+        "passkeys",
+        "SELECT encode(credential_id, 'base64') AS credential_id, encode(public_key, 'base64') AS public_key, counter,
+            transports, name, backed_up, device_type, aaguid, created_at FROM passkeys
+            WHERE user_id = $1 ORDER BY created_at"
+    ),
+    ", ",
+    rows!(
         "links",
         "SELECT purpose, email, details, created_at, expires_at, used_at FROM mailed_links
             WHERE user_id = $1 ORDER BY created_at"
@@ -105,6 +122,8 @@ pub async fn find(db: &impl Execute, user: UserId) -> Result<Exported, StorageEr
         grants: json("grants")?,
         consents: json("consents")?,
         devices: json("devices")?,
+        identities: json("identities")?,
+        passkeys: json("passkeys")?,
         links: json("links")?,
         mails: json("mails")?,
         events: json("events")?,

@@ -43,7 +43,8 @@ class Handler:
         say(
             **{"from": envelope.mail_from, "to": envelope.rcpt_tos},
             data=envelope.content.decode("utf-8", "surrogateescape"),
-            tls=session.ssl is not None,
+            # Where TLS begins with the first byte, nothing else gets this far.
+            tls=session.ssl is not None or setting("PROTECTION", "none") == "tls",
             user=user.login.decode() if user else None,
             hello=session.host_name,
         )

@@ -259,3 +259,63 @@ async fn a_link_of_the_protocol_acts_by_itself_only_where_it_was_asked_for() {
     );
     assert_eq!(session_of(&mut maker).await["user"]["emailVerified"], true);
 }
+
+/// The token of a reset link that is mailed when somebody asks for one, with these headers.
+async fn reset_token(app: &TestApp, headers: &[(&str, &str)]) -> String {
+    let mut jar = Jar::new(app);
+    let mut all = vec![("content-type", "application/json")];
+    all.extend(headers);
+    let body = json!({"email": ADDRESS, "redirectTo": "/"}).to_string();
+    let path = "/api/auth/request-password-reset";
+    let answer = jar.send(Method::POST, path, &all, Some(body)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let link = link_in(app, "/reset-password/").await;
+    let token = link.split(['/', '?']).find(|part| part.starts_with("signet_ml_"));
+    token.expect("a token").to_owned()
+}
+
+#[tokio::test]
+async fn no_header_leads_a_mailed_link_elsewhere() {
+    let app = TestApp::start().await;
+    app.user(ADDRESS, json!({})).await;
+    // `link_in` finds links to the issuer alone.
+    reset_token(
+        &app,
+        &[
+            ("host", "evil.example"),
+            ("x-forwarded-host", "evil.example"),
+            ("x-forwarded-proto", "gopher"),
+            ("forwarded", "host=evil.example;proto=gopher"),
+        ],
+    )
+    .await;
+    let mails = app.mails();
+    assert!(
+        mails
+            .iter()
+            .all(|mail| !mail.text.contains("evil") && !mail.html.contains("evil"))
+    );
+}
+
+#[tokio::test]
+async fn a_reset_is_done_once_and_older_links_die_with_it() {
+    let app = TestApp::start().await;
+    app.user(ADDRESS, json!({})).await;
+    let older = reset_token(&app, &[]).await;
+    let newer = reset_token(&app, &[]).await;
+    let set = async |token: &str, password: &str| {
+        let body = json!({"newPassword": password, "token": token});
+        call(&app, &mut Jar::new(&app), "/reset-password", body).await
+    };
+    assert_eq!(set(&newer, "short").await.json()["code"], "PASSWORD_TOO_SHORT");
+    assert_eq!(set(&newer, OWN).await.status, StatusCode::OK);
+    for token in [&newer, &older] {
+        let answer = set(token, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        assert_eq!(answer.json()["code"], "INVALID_TOKEN", "{}", answer.body);
+    }
+    // One that comes too late is as dead.
+    let late = reset_token(&app, &[]).await;
+    app.advance(chrono::TimeDelta::minutes(31));
+    assert_eq!(set(&late, PASSWORD).await.json()["code"], "INVALID_TOKEN");
+}

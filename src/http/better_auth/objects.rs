@@ -1,6 +1,8 @@
 //! Users, sessions and accounts as clients see them: every member always there, absent ones `null` or empty, times
 //! with exactly three digits, since clients read more as other times.
 
+use std::fmt;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +48,7 @@ impl From<&User> for UserObject {
 }
 
 /// A session. Its token is what this reader may have of it, and never a cookie.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionObject {
     expires_at: String,
@@ -57,6 +59,14 @@ pub struct SessionObject {
     user_agent: String,
     user_id: String,
     id: String,
+}
+
+impl fmt::Debug for SessionObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionObject")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SessionObject {

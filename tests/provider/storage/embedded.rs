@@ -342,7 +342,13 @@ fn role(role: &str, directory: &Directory, user: Option<u32>) -> Child {
     if let Some(user) = user {
         command.uid(user).gid(user);
     }
-    command.spawn().expect("a test binary can run itself")
+    loop {
+        match command.spawn() {
+            // Another test has just forked, and its child still has the copy open for a moment.
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            spawned => return spawned.expect("a test binary can run itself"),
+        }
+    }
 }
 
 /// Reads the URL that the role prints when it is ready.

@@ -38,8 +38,9 @@ async fn squatter(app: &TestApp) -> (Jar, String) {
 /// The path of a link that has just been mailed to the address.
 async fn link_in(app: &TestApp, path: &str) -> String {
     let mails = app.deliver_mail().await;
-    let mail = mails.iter().find(|mail| mail.to == ADDRESS).expect("a mail");
-    let link = mail.text.split_whitespace().find(|word| word.contains(path));
+    let to_owner = mails.iter().filter(|mail| mail.to == ADDRESS);
+    let mut words = to_owner.flat_map(|mail| mail.text.split_whitespace());
+    let link = words.find(|word| word.contains(path));
     let link = link.expect("a link").strip_prefix(&*app.issuer);
     link.expect("a link to the issuer").to_owned()
 }

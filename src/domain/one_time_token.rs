@@ -65,7 +65,7 @@ pub fn write(
     Secret::new(format!("{PREFIX}{}", *encoded))
 }
 
-/// Reads a token that is still good by the time. `None` for anything that [`write`] cannot have made, and for what
+/// Reads a token that is still good by the time. `None` for anything that [`write()`] cannot have made, and for what
 /// has expired. Whether it was spent is the database's to say.
 pub fn read(token: &str, issuer: &str, keys: &MacKeys, now: DateTime<Utc>) -> Option<OneTimeToken> {
     let encoded = token.strip_prefix(PREFIX)?;

@@ -57,7 +57,7 @@ pub fn write(form: Form, session: SessionId, issuer: &str, keys: &MacKeys) -> Se
     Secret::new(format!("{}{}", form.prefix(), *encoded))
 }
 
-/// The session that a token of this form names. `None` for anything that [`write`] cannot have made. Whether the
+/// The session that a token of this form names. `None` for anything that [`write()`] cannot have made. Whether the
 /// session lives is the database's to say.
 pub fn read(form: Form, token: &str, issuer: &str, keys: &MacKeys) -> Option<SessionId> {
     let encoded = token.strip_prefix(form.prefix())?;

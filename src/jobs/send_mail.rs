@@ -1,7 +1,7 @@
 //! Empties the outbox: makes each mail that is due and hands it over, several at once.
 //!
 //! 1. A round claims what is due. Of all nodes one gets a mail, for longer than an attempt may take.
-//! 2. [`attempt`]: whom it goes to and what it says is found out, it is rendered and sent.
+//! 2. `attempt`: whom it goes to and what it says is found out, it is rendered and sent.
 //! 3. What came of it is written down: it is gone, is tried again later, or is a dead letter.
 //!
 //! Whoever dies between the second step and the third has the mail sent again, by the same `Message-ID`. Sending and

@@ -3,7 +3,7 @@
 //!
 //! Two faces show these flows, the pages and `/api/auth`; the rules stand here once. What a stranger can ask for is
 //! answered the same whether or not there is such an account, in content and in time: the question alone is written
-//! down, and who it concerns is looked up later (see [`mails`](super::mails)).
+//! down, and who it concerns is looked up later (see [`mails`]).
 //!
 //! Whoever proves an address that the holder of an account never did gets the account empty (see
 //! [`proof`]): nobody who signed up with another's address is in it when the owner arrives.

@@ -2,7 +2,7 @@
 //!
 //! 1. A flow [`ask`]s for a mail, inside the transaction that gives the reason. The row says no more than who asked
 //!    about which address, so that a stranger learns nothing from how long it takes.
-//! 2. A job claims the row, and [`letter`] looks up whom it goes to, which letter it is, and makes its link or code.
+//! 2. A job claims the row, and [`letter()`] looks up whom it goes to, which letter it is, and makes its link or code.
 //!    Most often there is somebody; for an address that nobody has, the row goes away without a word.
 
 mod letter;

@@ -1,7 +1,7 @@
 //! The Better Auth protocol under `/api/auth`, as its clients speak it. What differs from the original, and why,
 //! stands in `docs/better-auth.md`.
 //!
-//! Every request goes the same way, see [`call`]: the limiter, the route, the body, the origin, the addresses that the
+//! Every request goes the same way, see `call`: the limiter, the route, the body, the origin, the addresses that the
 //! browser is to be sent to. What comes after is the endpoint's: its input, then who sent it.
 
 mod access;

@@ -15,7 +15,7 @@ pub(super) fn line(text: &str, most: usize) -> String {
     line.trim_end().to_owned()
 }
 
-/// [`line`] without the words that a mail reader would make a link of; `None` if nothing is left.
+/// [`line()`] without the words that a mail reader would make a link of; `None` if nothing is left.
 pub(super) fn words(text: &str, most: usize) -> Option<String> {
     let seen = line(text, most.saturating_mul(4));
     let kept: Vec<&str> = seen.split(' ').filter(|word| !is_like_a_link(word)).collect();

@@ -1,7 +1,7 @@
 //! What letters look like: a text and an HTML template a letter and language, of which an operator may replace any.
 //! Knows neither who is written to nor how a mail leaves.
 //!
-//! What users and browsers made up is cleaned before it is shown ([`clean`]), and escaped where it is HTML. The text
+//! What users and browsers made up is cleaned before it is shown (`clean`), and escaped where it is HTML. The text
 //! template begins with the subject, and says all that the HTML says.
 
 mod check;

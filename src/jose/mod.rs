@@ -1,6 +1,7 @@
 //! All of JOSE (RFC 7515 to 7519, 8037, 9864): keys at rest, signing, verifying, the JWKS. josekit and
 //! cryptoki are named here and nowhere else. Knows no SQL and no HTTP.
 
+pub mod apple_client_secret;
 pub mod better_auth_key;
 pub mod claims;
 pub mod client_assertion;

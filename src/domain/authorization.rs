@@ -37,6 +37,9 @@ pub struct AuthorizationRequest {
     pub max_age: Option<u32>,
     /// Who the client thinks the user is, for the login field.
     pub login_hint: Option<String>,
+    /// The other provider that the client wants the user to come by; a parameter of ours.
+    #[serde(default)]
+    pub provider: Option<String>,
     /// The user's languages, best first.
     pub ui_locales: Option<String>,
     /// Who the user must be, from `id_token_hint` or the `sub` claim's value.

@@ -25,6 +25,10 @@ pub const AMR_PASSWORD: &str = "pwd";
 /// The `amr` of what was mailed and came back: a link or a code, good once (RFC 8176 §2).
 pub const AMR_ONE_TIME: &str = "otp";
 
+/// The `amr` of whoever came from another provider. RFC 8176 has no name for it; what that provider says of its own login
+/// follows.
+pub const AMR_FEDERATED: &str = "fed";
+
 const BIND_PURPOSE: &str = "signet/bind/v1";
 
 /// A browser session.

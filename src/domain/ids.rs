@@ -70,6 +70,8 @@ uuid_ids! {
     TokenId,
     /// One mail, and the link or code in it.
     MailId,
+    /// Who a user is at another provider.
+    IdentityId,
 }
 
 /// A client's `client_id`: 1 to 255 printable ASCII characters (RFC 6749 §2.2, appendix A.1).

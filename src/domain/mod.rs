@@ -8,6 +8,7 @@ pub mod consent;
 pub mod device_name;
 pub mod eligibility;
 pub mod email;
+pub mod federation;
 pub mod grant;
 pub mod ids;
 pub mod imported_user;

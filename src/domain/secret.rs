@@ -49,6 +49,8 @@ pub enum TokenKind {
     Browser,
     /// The value of the cookie of a browser that completed a login.
     Device,
+    /// The `state` of a browser that is on its way to another provider (RFC 6749 §4.1.1).
+    Federation,
 }
 
 impl TokenKind {
@@ -59,6 +61,7 @@ impl TokenKind {
             Self::ClientSecret => "signet_cs_",
             Self::Browser => "signet_bt_",
             Self::Device => "signet_dt_",
+            Self::Federation => "signet_fs_",
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::flows::provider::{Provider, Settings};
 use crate::random::Random;
 use crate::storage::{
     Db, StorageError, access_tokens, authorization_codes, authorization_requests, client_assertion_jtis,
-    events, limit_counters, logins, logout_deliveries, mailed_links, nodes, one_time_tokens, outgoing_mails,
-    sessions, status_blocks, status_lists, token_families,
+    events, federation_attempts, limit_counters, logins, logout_deliveries, mailed_links, nodes,
+    one_time_tokens, outgoing_mails, sessions, status_blocks, status_lists, token_families,
 };
 
 /// How often a table is looked at, on average.
@@ -57,11 +57,12 @@ enum Kind {
     OneTimeTokens,
     DeadLetters,
     MailedLinks,
+    FederationAttempts,
 }
 
 impl Kind {
     /// Families before sessions: a session stays as long as a family reads it.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::AuthorizationRequests,
         Self::AuthorizationCodes,
         Self::TokenFamilies,
@@ -79,6 +80,7 @@ impl Kind {
         Self::OneTimeTokens,
         Self::DeadLetters,
         Self::MailedLinks,
+        Self::FederationAttempts,
     ];
 
     const fn table(self) -> &'static str {
@@ -100,6 +102,7 @@ impl Kind {
             Self::OneTimeTokens => "spent_one_time_tokens",
             Self::DeadLetters => "outgoing_mails",
             Self::MailedLinks => "mailed_links",
+            Self::FederationAttempts => "federation_attempts",
         }
     }
 
@@ -144,6 +147,7 @@ impl Kind {
             Self::OneTimeTokens => one_time_tokens::delete_expired(db, before, BATCH).await,
             Self::DeadLetters => outgoing_mails::delete_expired(db, before, BATCH).await,
             Self::MailedLinks => mailed_links::delete_expired(db, before, BATCH).await,
+            Self::FederationAttempts => federation_attempts::delete_expired(db, before, BATCH).await,
         }
     }
 }

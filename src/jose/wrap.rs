@@ -15,8 +15,8 @@ use crate::random::Random;
 
 const KEY_LENGTH: usize = 32;
 
-/// Far more than an RSA key of 4096 bits needs.
-const MAX_WRAPPED: usize = 16 * 1024;
+/// Far more than an RSA key of 4096 bits needs, or another provider's tokens.
+const MAX_WRAPPED: usize = 128 * 1024;
 
 /// The key that encrypts all others.
 #[derive(Clone)]
@@ -59,6 +59,11 @@ impl MasterKey {
         let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
         random.fill(&mut bytes[..]);
         Self(bytes)
+    }
+
+    /// A key that was made of another, for what is no key itself.
+    pub fn from_bytes(bytes: [u8; KEY_LENGTH]) -> Self {
+        Self(Zeroizing::new(bytes))
     }
 
     /// The text that [`parse`](Self::parse) reads.
@@ -129,6 +134,18 @@ pub fn unwrap(
         .unwrap(wrapped, place)
 }
 
+/// Decrypts what one of `keys` made for `place`.
+///
+/// # Errors
+/// As for [`unwrap`].
+pub fn open(keys: &[MasterKey], sealed: &str, place: &str) -> Result<Zeroizing<Vec<u8>>, WrapError> {
+    let header = sealed.split('.').next().unwrap_or_default();
+    let header: WrapHeader = compact::decode(header)
+        .and_then(|bytes| compact::object(&bytes))
+        .map_err(|_| WrapError::Form)?;
+    unwrap(keys, &header.kid, sealed, place)
+}
+
 /// Why a key could not be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum WrapError {
@@ -168,8 +185,7 @@ fn given_text(given: &[String]) -> String {
 struct WrapHeader {
     alg: String,
     enc: String,
-    #[serde(rename = "kid")]
-    _kid: String,
+    kid: String,
     place: String,
     iv: String,
     tag: String,
@@ -216,7 +232,7 @@ mod tests {
         MasterKey::generate(&SeededRandom::new(seed))
     }
 
-    fn open(master: &MasterKey, wrapped: &str, place: &str) -> Result<Vec<u8>, WrapError> {
+    fn open_with(master: &MasterKey, wrapped: &str, place: &str) -> Result<Vec<u8>, WrapError> {
         unwrap(
             std::slice::from_ref(master),
             &master.fingerprint(),
@@ -249,15 +265,15 @@ mod tests {
         let wrapped = master(1).wrap(b"secret", "mac_key/cookie/1").expect("wraps");
         assert!(!wrapped.contains("secret"));
         assert_eq!(
-            open(&master(1), &wrapped, "mac_key/cookie/1").expect("opens"),
+            open_with(&master(1), &wrapped, "mac_key/cookie/1").expect("opens"),
             b"secret"
         );
         assert!(matches!(
-            open(&master(1), &wrapped, "mac_key/session_token/1"),
+            open_with(&master(1), &wrapped, "mac_key/session_token/1"),
             Err(WrapError::Place)
         ));
         assert!(matches!(
-            open(&master(2), &wrapped, "mac_key/cookie/1"),
+            open_with(&master(2), &wrapped, "mac_key/cookie/1"),
             Err(WrapError::Tampered)
         ));
         let missing = unwrap(
@@ -281,7 +297,7 @@ mod tests {
             let mut wrong = wrapped.clone().into_bytes();
             wrong[at] = if wrong[at] == b'A' { b'B' } else { b'A' };
             let wrong = String::from_utf8(wrong).expect("ASCII");
-            assert!(open(&master(1), &wrong, "p").is_err(), "{at}");
+            assert!(open_with(&master(1), &wrong, "p").is_err(), "{at}");
         }
     }
 
@@ -306,7 +322,10 @@ mod tests {
             format!("{wrapped}."),
             format!("{wrapped}{}", "A".repeat(MAX_WRAPPED)),
         ] {
-            assert!(matches!(open(&key, &wrong, "p"), Err(WrapError::Form)), "{wrong}");
+            assert!(
+                matches!(open_with(&key, &wrong, "p"), Err(WrapError::Form)),
+                "{wrong}"
+            );
         }
     }
 }

@@ -15,6 +15,7 @@ mod error;
 pub mod events;
 mod execute;
 pub mod exports;
+pub mod federation_attempts;
 mod grants;
 pub mod identities;
 pub mod imports;

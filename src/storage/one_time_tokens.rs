@@ -1,10 +1,9 @@
-//! One-time tokens that were spent. The token itself rests nowhere.
+//! Tokens that were spent, and are good once. The token itself rests nowhere.
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
 use super::{Execute, StorageError};
-use crate::domain::one_time_token::OneTimeToken;
 
 /// Every statement of this file.
 pub const STATEMENTS: &[&str] = &[REDEEM, DELETE_EXPIRED];
@@ -12,14 +11,18 @@ pub const STATEMENTS: &[&str] = &[REDEEM, DELETE_EXPIRED];
 const REDEEM: &str = "INSERT INTO spent_one_time_tokens (token_hash, expires_at) VALUES ($1, $2)
 ON CONFLICT ON CONSTRAINT spent_one_time_tokens_pkey DO NOTHING";
 
-/// Spends a token: of all callers at most one is told `true`.
+/// Spends a token of this hash, which is good until `expires_at`: of all callers at most one is told `true`.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn redeem(db: &impl Execute, token: &OneTimeToken) -> Result<bool, StorageError> {
+pub async fn redeem(
+    db: &impl Execute,
+    hash: &[u8; 32],
+    expires_at: DateTime<Utc>,
+) -> Result<bool, StorageError> {
     let params = [
-        (&&token.hash[..] as _, Type::BYTEA),
-        (&token.expires_at as _, Type::TIMESTAMPTZ),
+        (&&hash[..] as _, Type::BYTEA),
+        (&expires_at as _, Type::TIMESTAMPTZ),
     ];
     Ok(db.execute(REDEEM, &params).await? > 0)
 }

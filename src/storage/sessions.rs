@@ -30,6 +30,9 @@ macro_rules! is_live {
 /// Every statement of this file.
 pub const STATEMENTS: &[&str] = &[
     INSERT,
+    RENEW,
+    CAME_BY,
+    PROVIDER,
     FIND_LIVE,
     FIND_LIVE_IMPORTED,
     TOUCH,
@@ -66,6 +69,54 @@ pub async fn insert(db: &impl Execute, session: &BrowserSession) -> Result<(), S
         (&session.remembered as _, Type::BOOL),
     ];
     db.execute(INSERT, &params).await.map(drop)
+}
+
+const RENEW: &str =
+    "UPDATE sessions SET auth_time = $4, acr = $5, amr = $6, ip_address = $7, user_agent = $8,
+    last_used_at = $4, idle_expires_at = $9, expires_at = $10, remembered = $11
+WHERE id = $1 AND user_id = $2 AND epoch = $3 AND ended_at IS NULL";
+
+/// The user of a session proved again who they are, and its life begins anew. `false` if it has ended meanwhile.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn renew(db: &impl Execute, session: &BrowserSession) -> Result<bool, StorageError> {
+    let params = [
+        (session.id.as_uuid() as _, Type::UUID),
+        (session.user_id.as_uuid() as _, Type::UUID),
+        (&session.epoch as _, Type::INT8),
+        (&session.auth_time as _, Type::TIMESTAMPTZ),
+        (&session.acr as _, Type::TEXT),
+        (&session.amr as _, Type::TEXT_ARRAY),
+        (&session.ip_address as _, Type::TEXT),
+        (&session.user_agent as _, Type::TEXT),
+        (&session.idle_expires_at as _, Type::TIMESTAMPTZ),
+        (&session.expires_at as _, Type::TIMESTAMPTZ),
+        (&session.remembered as _, Type::BOOL),
+    ];
+    Ok(db.execute(RENEW, &params).await? > 0)
+}
+
+const CAME_BY: &str = "UPDATE sessions SET provider = $2 WHERE id = $1";
+
+/// Notes the entry of the configuration that a session came by.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn came_by(db: &impl Execute, id: SessionId, provider: &str) -> Result<(), StorageError> {
+    let params = [(id.as_uuid() as _, Type::UUID), (&provider as _, Type::TEXT)];
+    db.execute(CAME_BY, &params).await.map(drop)
+}
+
+const PROVIDER: &str = "SELECT provider FROM sessions WHERE id = $1";
+
+/// The entry of the configuration that a session came by, ended or not.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn provider_of(db: &impl Execute, id: SessionId) -> Result<Option<String>, StorageError> {
+    let row = db.query_opt(PROVIDER, &[(id.as_uuid(), Type::UUID)]).await?;
+    Ok(row.map(|row| row.try_get("provider")).transpose()?.flatten())
 }
 
 const FIND_LIVE: &str = concat!(

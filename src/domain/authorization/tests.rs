@@ -18,6 +18,7 @@ fn request() -> AuthorizationRequest {
         prompt: Prompt::default(),
         max_age: None,
         login_hint: None,
+        provider: None,
         ui_locales: None,
         required_subject: None,
         claims: None,

@@ -3,11 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::provider::Provider;
-use super::sessions::Present;
+use super::sessions::{self, Present};
 use crate::domain::browser_session::{ACR_SINGLE_FACTOR, BrowserSession};
 use crate::domain::ids::{SessionId, UserId};
-use crate::domain::secret::{PlainToken, TokenHash};
+use crate::domain::secret::{PlainToken, TokenHash, TokenKind};
 use crate::domain::user::User;
+use crate::storage::{self, StorageError, Tx, accounts};
 
 /// How long a browser is remembered.
 pub const DEVICE_LIFETIME: TimeDelta = TimeDelta::days(180);
@@ -82,12 +83,12 @@ pub struct LoggedIn {
     pub new_device: Option<PlainToken>,
 }
 
-/// A session that begins now, after a login by `amr`.
+/// A session that begins now, after a login by `amr` (RFC 8176).
 pub fn new_session(
     provider: &Provider,
     user: &User,
     browser: &Browser<'_>,
-    amr: &str,
+    amr: Vec<String>,
     now: DateTime<Utc>,
 ) -> BrowserSession {
     let remembered = browser.stay == Stay::Remembered;
@@ -98,7 +99,7 @@ pub fn new_session(
         epoch: user.epoch,
         auth_time: now,
         acr: ACR_SINGLE_FACTOR.to_owned(),
-        amr: vec![amr.to_owned()],
+        amr,
         ip_address: Some(browser.address.to_canonical().to_string()),
         user_agent: browser.kept_user_agent(),
         created_at: now,
@@ -106,5 +107,61 @@ pub fn new_session(
         idle_expires_at: now + idle_ttl,
         expires_at: now + ttl,
         remembered,
+    }
+}
+
+/// Begins the session of a user who came without a password, in a browser that is then known to the account. The same
+/// user keeps the session that the browser has: its `sid` stands in tokens. `None` if the user may do nothing.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn begin_session(
+    provider: &Provider,
+    tx: &Tx,
+    user: &User,
+    browser: &Browser<'_>,
+    amr: Vec<String>,
+    now: DateTime<Utc>,
+) -> Result<Option<LoggedIn>, StorageError> {
+    if !accounts::log_in(tx, user.id, user.epoch, now).await? {
+        return Ok(None);
+    }
+    let mut session = new_session(provider, user, browser, amr, now);
+    let new = session.id;
+    let renewed = match browser.present.filter(|present| present.user.id == user.id) {
+        Some(present) => {
+            session.id = present.session.id;
+            session.created_at = present.session.created_at;
+            storage::sessions::renew(tx, &session).await?
+        }
+        None => false,
+    };
+    if !renewed {
+        session.id = new;
+        session.created_at = now;
+        storage::sessions::insert(tx, &session).await?;
+    }
+    let device = PlainToken::generate(TokenKind::Device, &*provider.random);
+    storage::logins::insert_device(tx, device.hash(), &session, now + DEVICE_LIFETIME).await?;
+    Ok(Some(LoggedIn {
+        session,
+        user: user.clone(),
+        new_device: Some(device),
+    }))
+}
+
+/// Ends the session of another user that the browser had until `user` logged in.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn end_replaced(
+    provider: &Provider,
+    user: UserId,
+    browser: &Browser<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    match browser.replaced_by(user) {
+        Some(replaced) => sessions::log_out(provider, replaced, now).await,
+        None => Ok(()),
     }
 }

@@ -135,7 +135,7 @@ pub async fn log_in(
     };
     // The same user again keeps the session: its `sid` stands in tokens (OpenID Connect Core §3.1.2.1).
     let same_user = browser.present.filter(|present| present.user.id == user.id);
-    let mut session = new_session(provider, &user, browser, AMR_PASSWORD, now);
+    let mut session = new_session(provider, &user, browser, vec![AMR_PASSWORD.to_owned()], now);
     if let Some(present) = same_user {
         session.id = present.session.id;
     }

@@ -11,6 +11,7 @@ pub mod consent;
 pub mod demo;
 pub mod discovery;
 pub mod end_session;
+pub mod federation;
 pub mod health;
 pub mod import;
 pub mod introspect;

@@ -32,7 +32,7 @@ pub async fn redeem(
         one_time_token::read(token, &provider.settings.issuer, &keys.mac.session_token, now)
     };
     let Some(token) = read else { return Ok(None) };
-    if !storage::one_time_tokens::redeem(&provider.db, &token).await? {
+    if !storage::one_time_tokens::redeem(&provider.db, &token.hash, token.expires_at).await? {
         return Ok(None);
     }
     let present = sessions::unchanged(provider, token.session, now).await?;

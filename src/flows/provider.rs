@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
 use super::breaches::BreachCheck;
+use super::federation::Federation;
 use super::keys::first::ensure_first_keys;
 use super::keys::{self, KeySettings, KeysError, LoadedKeys};
 use super::limits::Limits;
@@ -85,6 +86,8 @@ pub struct AccountSettings {
     pub login_after_verification: bool,
     /// Whether users may change their address.
     pub change_email: bool,
+    /// Whether a client of the Better Auth protocol may link identities of other addresses than the account's.
+    pub links_other_addresses: bool,
     /// Whether an address that is proven must agree to its change.
     pub confirm_email_change: bool,
     /// Whether users may delete their account.
@@ -105,6 +108,7 @@ impl Default for AccountSettings {
             verify_on_login: true,
             login_after_verification: false,
             change_email: true,
+            links_other_addresses: false,
             confirm_email_change: true,
             deletion: true,
             confirm_deletion: false,
@@ -129,6 +133,8 @@ pub struct Provider {
     pub db: Db,
     /// Clients and resources.
     pub registry: Registry,
+    /// The other providers that people may come by.
+    pub federation: Federation,
     /// What hashes passwords.
     pub passwords: Hasher,
     /// The time.
@@ -166,6 +172,8 @@ pub struct Parts {
     pub db: Db,
     /// Clients and resources.
     pub registry: Registry,
+    /// The other providers that people may come by.
+    pub federation: Federation,
     /// What hashes passwords.
     pub passwords: Hasher,
     /// The time.
@@ -199,6 +207,7 @@ impl Provider {
             settings,
             db,
             registry,
+            federation,
             passwords,
             clock,
             random,
@@ -215,6 +224,7 @@ impl Provider {
             settings,
             db,
             registry,
+            federation,
             passwords,
             clock,
             random,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::breaches::BreachCheck;
-use super::browser::{Browser, DEVICE_LIFETIME, LoggedIn, new_session};
+use super::browser::{Browser, DEVICE_LIFETIME, LoggedIn, end_replaced, new_session};
 use super::limits::{self, Key, Limit, LimitError, TooMany};
 use super::login::salt;
 use super::mails;
@@ -195,7 +195,7 @@ pub async fn sign_up(
             user_agent: browser.kept_user_agent(),
         }),
     };
-    let session = new_session(provider, &user, browser, AMR_PASSWORD, now);
+    let session = new_session(provider, &user, browser, vec![AMR_PASSWORD.to_owned()], now);
     let device = PlainToken::generate(TokenKind::Device, &*provider.random);
     let accounts = &provider.settings.accounts;
     let verifies = provider.settings.mail && (accounts.require_verified_email || accounts.verify_on_signup);
@@ -230,9 +230,7 @@ pub async fn sign_up(
     if !may_log_in {
         return Ok(SignupOutcome::MustVerify(Box::new(user)));
     }
-    if let Some(replaced) = browser.replaced_by(user.id) {
-        super::sessions::log_out(provider, replaced, now).await?;
-    }
+    end_replaced(provider, user.id, browser, now).await?;
     Ok(SignupOutcome::SignedUp(Box::new(LoggedIn {
         session,
         user,

@@ -8,20 +8,19 @@
 use chrono::{DateTime, Utc};
 
 use super::{CodeOutcome, open_link, proof, try_code};
-use crate::domain::browser_session::{AMR_ONE_TIME, BrowserSession};
+use crate::domain::browser_session::AMR_ONE_TIME;
 use crate::domain::email::{EmailAddress, EmailKey};
 use crate::domain::ids::UserId;
 use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::mailed_link::{MailedLink, Purpose};
-use crate::domain::secret::{PlainToken, TokenKind};
 use crate::domain::user::{Profile, User};
-use crate::flows::browser::{Browser, DEVICE_LIFETIME, LoggedIn, new_session};
+use crate::flows::browser::{Browser, LoggedIn, begin_session, end_replaced};
 use crate::flows::login::LoginError;
 use crate::flows::mails;
 use crate::flows::provider::Provider;
 use crate::storage::mailed_links::{self, Found};
 use crate::storage::users::{Insertion, NewUser};
-use crate::storage::{self, StorageError, Tx, accounts};
+use crate::storage::{self, StorageError, Tx};
 
 /// Asks for a link or a code.
 ///
@@ -171,14 +170,12 @@ async fn log_in(
         tx.commit().await?;
         return Ok(SignInOutcome::Dead);
     };
-    let logged_in = begin(provider, &tx, &user, browser, now).await?;
+    let logged_in = begin_session(provider, &tx, &user, browser, by_mail(), now).await?;
     tx.commit().await?;
     let Some(logged_in) = logged_in else {
         return Ok(SignInOutcome::Dead);
     };
-    if let Some(replaced) = browser.replaced_by(user.id) {
-        crate::flows::sessions::log_out(provider, replaced, now).await?;
-    }
+    end_replaced(provider, user.id, browser, now).await?;
     tracing::info!(user.id = %user.id, "a user logged in by mail");
     metrics::counter!("signet_logins_total").increment(1);
     Ok(SignInOutcome::LoggedIn {
@@ -218,31 +215,6 @@ async fn made(
     }
 }
 
-/// Begins a session for who has just proven the address. `None` if the user may do nothing.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn begin(
-    provider: &Provider,
-    tx: &Tx,
-    user: &User,
-    browser: &Browser<'_>,
-    now: DateTime<Utc>,
-) -> Result<Option<LoggedIn>, StorageError> {
-    if !accounts::log_in(tx, user.id, user.epoch, now).await? {
-        return Ok(None);
-    }
-    let session: BrowserSession = new_session(provider, user, browser, AMR_ONE_TIME, now);
-    storage::sessions::insert(tx, &session).await?;
-    let device = PlainToken::generate(TokenKind::Device, &*provider.random);
-    storage::logins::insert_device(tx, device.hash(), &session, now + DEVICE_LIFETIME).await?;
-    Ok(Some(LoggedIn {
-        session,
-        user: user.clone(),
-        new_device: Some(device),
-    }))
-}
-
 /// Begins a session for who has proven the address in a way that does so only if the operator wants it. `None` if the
 /// user may do nothing.
 ///
@@ -255,10 +227,15 @@ pub async fn after_proof(
     now: DateTime<Utc>,
 ) -> Result<Option<LoggedIn>, StorageError> {
     let tx = provider.db.begin().await?;
-    let begun = begin(provider, &tx, user, browser, now).await?;
+    let begun = begin_session(provider, &tx, user, browser, by_mail(), now).await?;
     tx.commit().await?;
-    if let Some(replaced) = browser.replaced_by(user.id).filter(|_| begun.is_some()) {
-        crate::flows::sessions::log_out(provider, replaced, now).await?;
+    if begun.is_some() {
+        end_replaced(provider, user.id, browser, now).await?;
     }
     Ok(begun)
+}
+
+/// How somebody came who opened a mailed link, or typed a code (RFC 8176).
+pub(super) fn by_mail() -> Vec<String> {
+    vec![AMR_ONE_TIME.to_owned()]
 }

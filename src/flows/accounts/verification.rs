@@ -8,14 +8,14 @@
 
 use chrono::{DateTime, Utc};
 
-use super::sign_in::begin;
+use super::sign_in::by_mail;
 use super::{CodeOutcome, open_link, try_code};
 use crate::domain::email::EmailAddress;
 use crate::domain::email::EmailKey;
 use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::mailed_link::{MailedLink, Purpose};
 use crate::domain::user::User;
-use crate::flows::browser::{Browser, LoggedIn};
+use crate::flows::browser::{Browser, LoggedIn, begin_session};
 use crate::flows::login::LoginError;
 use crate::flows::mails;
 use crate::flows::provider::Provider;
@@ -253,7 +253,9 @@ async fn act(
         None => None,
     };
     let logged_in = match &verified {
-        Some(user) if entry == Entry::Open && signup.here => begin(provider, &tx, user, browser, now).await?,
+        Some(user) if entry == Entry::Open && signup.here => {
+            begin_session(provider, &tx, user, browser, by_mail(), now).await?
+        }
         _ => None,
     };
     tx.commit().await?;

@@ -11,6 +11,7 @@
 
 mod database;
 mod error;
+pub mod federation;
 mod settings;
 
 use std::net::{SocketAddr, TcpListener};

@@ -296,6 +296,7 @@ impl From<ServerError> for CommandError {
             ServerError::DatabaseUrl { .. }
             | ServerError::MasterKey(_)
             | ServerError::Logo { .. }
+            | ServerError::ProviderKey { .. }
             | ServerError::Smtp(_)
             | ServerError::Templates(_) => Self::caused("configuration", &error),
             ServerError::SchemaPending(_) => Self::caused("schema_pending", &error)

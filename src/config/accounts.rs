@@ -21,6 +21,8 @@ pub struct Accounts {
     pub login_after_verification: bool,
     /// Whether users may change their address.
     pub change_email: bool,
+    /// Whether a client of the Better Auth protocol may link identities of other addresses than the account's.
+    pub link_different_emails: bool,
     /// Whether an address that is proven must agree to its change.
     pub confirm_email_change: bool,
     /// Whether users may delete their account.
@@ -41,6 +43,7 @@ impl Accounts {
             verify_on_login: reader.value("accounts.verify_on_login", "true"),
             login_after_verification: reader.value("accounts.login_after_verification", "false"),
             change_email: reader.value("accounts.change_email", "true"),
+            link_different_emails: reader.value("accounts.link_different_emails", "false"),
             confirm_email_change: reader.value("accounts.confirm_email_change", "true"),
             deletion: reader.value("accounts.deletion", "true"),
             confirm_deletion: reader.value("accounts.confirm_deletion", "false"),

@@ -22,6 +22,12 @@ pub struct Provider {
     pub client_id: String,
     /// How we prove it; `None` for a public client.
     pub client_secret: Option<Secret>,
+    /// `apple` only: the team that `client_secret` is a key of.
+    pub team_id: Option<String>,
+    /// `apple` only: what the key is called.
+    pub key_id: Option<String>,
+    /// Whether our logout goes on to its own.
+    pub logout: bool,
     /// What we ask for; empty is the preset's choice.
     pub scopes: Vec<String>,
     /// The domains whose addresses may come in; empty is all.
@@ -114,6 +120,9 @@ impl Provider {
             issuer: entry.optional("issuer"),
             client_id: entry.required("client_id").unwrap_or_default(),
             client_secret: entry.secret("client_secret"),
+            team_id: entry.optional("team_id"),
+            key_id: entry.optional("key_id"),
+            logout: entry.value("logout", "false"),
             scopes: entry.list("scopes"),
             allowed_domains: entry.list("allowed_domains"),
             claims: entry.texts("claims"),

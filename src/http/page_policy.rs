@@ -4,13 +4,13 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_FRAME_OP
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
 /// Where the forms of a page may lead. Browsers apply `form-action` to the whole chain of redirects, so a page
-/// that ends at a client must not have it.
+/// that ends at a client, or goes by another provider, must not have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PagePolicy {
     /// To ourselves alone.
     Own,
-    /// Back to a client in the end.
-    LeadsToClient,
+    /// Back to a client in the end, or to another provider.
+    LeadsElsewhere,
 }
 
 impl PagePolicy {
@@ -20,7 +20,7 @@ impl PagePolicy {
                 "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; \
                  frame-ancestors 'none'; form-action 'self'"
             }
-            Self::LeadsToClient => {
+            Self::LeadsElsewhere => {
                 "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; \
                  frame-ancestors 'none'"
             }

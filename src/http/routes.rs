@@ -8,11 +8,11 @@ use super::body::MAX_BODY;
 use super::oauth::authorize;
 use super::oauth::{introspect, jwks, logout, metadata, revoke, status_list, token, userinfo};
 use super::pages::account::{
-    self, again, applications, deletion, email, email_links, export, password, profile,
+    self, again, applications, deletion, email, email_links, export, identities, password, profile,
 };
 use super::pages::{
-    asset, consent_form, forgot_password, login, login_link, logout as logout_page, reset_password, signup,
-    verify_email,
+    asset, consent_form, federated, forgot_password, login, login_link, logout as logout_page,
+    reset_password, signup, verify_email,
 };
 use super::redirect::see_other;
 use super::site::Site;
@@ -70,9 +70,11 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
     add(at("/oauth2/logout").get(logout::get).post(logout::post));
     add(page("/login", read().to(login::get)).post(login::post));
     add(at("/login/continue").post(login::go_on));
+    add(only("POST", at("/login/with/{provider}")).post(federated::post));
     add(page("/signup", read().to(signup::get)).post(signup::post));
     add(page("/consent", read().to(consent_form::get)).post(consent_form::post));
     add(page("/logout", read().to(logout_page::get)).post(logout_page::post));
+    add(only("GET, HEAD", at("/logout/returned")).route(read().to(logout_page::returned)));
     add(page("/forgot-password", read().to(forgot_password::get)).post(forgot_password::post));
     add(page("/reset-password", read().to(reset_password::get)).post(reset_password::post));
     add(page("/verify-email", read().to(verify_email::get)).post(verify_email::post));
@@ -89,6 +91,11 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
     add(page("/account/email/undo", read().to(email_links::get_undo)).post(email_links::undo));
     add(only("GET, HEAD", at("/account/applications")).route(read().to(applications::get)));
     add(only("POST", at("/account/applications/withdraw")).post(applications::withdraw));
+    add(only("GET, HEAD", at("/account/identities")).route(read().to(identities::get)));
+    add(page("/account/identities/join", read().to(identities::get_join)).post(identities::join));
+    add(only("POST", at("/account/identities/add/{provider}")).post(identities::add));
+    add(only("POST", at("/account/identities/{id}/remove")).post(identities::remove));
+    add(only("POST", at("/account/identities/{id}/profile")).post(identities::profile));
     add(only("GET, HEAD", at("/account/export")).route(read().to(export::get)));
     add(page("/account/delete", read().to(deletion::get)).post(deletion::post));
     add(page("/account/delete/confirm", read().to(deletion::get_confirm)).post(deletion::confirm));

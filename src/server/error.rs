@@ -7,6 +7,7 @@ use crate::flows::demo;
 use crate::flows::keys::KeysError;
 use crate::flows::provider::ReloadError;
 use crate::jose::MasterKeyFileError;
+use crate::jose::apple_client_secret::InvalidAppleKey;
 use crate::jose::wrap::InvalidMasterKey;
 use crate::mail::smtp::InvalidSmtp;
 use crate::mail::templates::TemplatesError;
@@ -27,6 +28,14 @@ pub enum ServerError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The key that signs for a provider is none.
+    #[error("providers: client_secret of {id:?}: {source}")]
+    ProviderKey {
+        /// The entry.
+        id: String,
+        /// What is wrong with it.
+        source: InvalidAppleKey,
     },
     /// The private PostgreSQL does not run.
     #[error(transparent)]

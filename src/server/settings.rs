@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::TimeDelta;
 
-use super::ServerError;
+use super::{ServerError, federation};
 use crate::clock::SystemClock;
 use crate::config::{self, Config, JwtClaim, MasterKeySource};
 use crate::domain::browser_session::SessionPolicy;
@@ -206,6 +206,7 @@ fn account_settings(accounts: &config::Accounts) -> AccountSettings {
         verify_on_login: accounts.verify_on_login,
         login_after_verification: accounts.login_after_verification,
         change_email: accounts.change_email,
+        links_other_addresses: accounts.link_different_emails,
         confirm_email_change: accounts.confirm_email_change,
         deletion: accounts.deletion,
         confirm_deletion: accounts.confirm_deletion,
@@ -330,6 +331,7 @@ pub async fn open_provider(config: &Config, db: &Db) -> Result<Provider, ServerE
     let parts = Parts {
         settings,
         db: db.clone(),
+        federation: federation::federation(config)?,
         registry: Registry::open(db, config.cors.allowed_origins.clone(), unconfirmed).await?,
         passwords: start_hasher(passwords, passwords.hash_threads, passwords.hash_queue_timeout)?,
         clock: Arc::new(SystemClock),
@@ -357,11 +359,16 @@ pub(super) fn site_settings(config: &Config) -> Result<SiteSettings, ServerError
             name: branding.name.clone(),
             logo: branding.logo.as_deref().map(read_logo).transpose()?,
             accent: [accent.red, accent.green, accent.blue],
+            provider_icons: federation::icons(config)?,
         },
     })
 }
 
-fn read_logo(path: &Path) -> Result<Logo, ServerError> {
+/// A picture of the operator's.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn read_logo(path: &Path) -> Result<Logo, ServerError> {
     let wrong = |reason: String| ServerError::Logo {
         path: path.to_owned(),
         reason,

@@ -93,7 +93,12 @@ impl Upstream {
     ///
     /// # Errors
     /// When it is somebody else, or the provider refuses.
-    pub async fn person(&self, _access_token: &Secret, _subject: &str, _now: DateTime<Utc>) -> Result<Person, UpstreamError> {
+    pub async fn person(
+        &self,
+        _access_token: &Secret,
+        _subject: &str,
+        _now: DateTime<Utc>,
+    ) -> Result<Person, UpstreamError> {
         unimplemented!()
     }
 

@@ -20,6 +20,7 @@ use signet::domain::resource::Resource;
 use signet::domain::user::Profile;
 use signet::flows::clients::{Clients, metadata};
 use signet::flows::demo;
+use signet::flows::federation::Federation;
 use signet::flows::keys::location::KeyLocation;
 use signet::flows::keys::{KeySettings, Lifetimes};
 use signet::flows::masters::Masters;
@@ -65,6 +66,8 @@ pub struct Options {
     pub development: bool,
     /// `cors.allowed_origins`.
     pub allowed_origins: Vec<String>,
+    /// The other providers, as `server::federation` makes them of a configuration.
+    pub federation: Federation,
     /// How long clients and resources are believed without the database.
     pub max_unconfirmed: Duration,
     /// What takes its mail, or nothing; by default the mailbox that [`TestApp::deliver_mail`] looks into.
@@ -128,6 +131,7 @@ impl Default for Options {
                     name: "Signet".to_owned(),
                     logo: None,
                     accent: [0x1d, 0x4e, 0xd8],
+                    provider_icons: Vec::new(),
                 },
                 better_auth: BetterAuthSettings::default(),
             },
@@ -146,6 +150,7 @@ impl Default for Options {
             behind: TimeDelta::zero(),
             development: false,
             allowed_origins: Vec::new(),
+            federation: Federation::default(),
             max_unconfirmed: MAX_UNCONFIRMED.to_std().expect("positive"),
             mailer: None,
         }
@@ -219,6 +224,7 @@ impl TestApp {
                 .await
                 .expect("an empty registry"),
             db,
+            federation: options.federation,
             passwords: Hasher::start(&options.hasher).expect("threads start"),
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(SEED.fetch_add(1, Ordering::Relaxed))),

@@ -7,8 +7,8 @@ use actix_web::http::Method;
 use super::call::Work;
 use super::media::Media;
 use super::{
-    accounts, deletion, email, email_otp, health, jwt, magic_link, multi_session, one_time_token, password,
-    session, sign_in, sign_out, sign_up, user,
+    accounts, callback, deletion, email, email_otp, health, jwt, magic_link, multi_session, one_time_token,
+    password, session, sign_in, sign_out, sign_up, social, user,
 };
 
 /// One address with one method.
@@ -19,6 +19,8 @@ pub struct Endpoint {
     pub media: Media,
     /// Whether it sends browsers where its query says.
     pub redirects: bool,
+    /// Whether other providers send browsers to it: its forms come from anywhere, and it is there for the pages too.
+    pub is_callback: bool,
     /// What it does.
     pub work: Work,
 }
@@ -35,6 +37,7 @@ impl Endpoint {
             path,
             media: Media::Json,
             redirects: false,
+            is_callback: false,
             work,
         }
     }
@@ -49,6 +52,13 @@ impl Endpoint {
     const fn sends_browsers_on(self) -> Self {
         Self {
             redirects: true,
+            ..self
+        }
+    }
+
+    const fn takes_browsers_back(self) -> Self {
+        Self {
+            is_callback: true,
             ..self
         }
     }
@@ -121,6 +131,12 @@ static ENDPOINTS: &[Endpoint] = &[
     Endpoint::post("/email-otp/change-email", |call| {
         Box::pin(email_otp::change(call))
     }),
+    Endpoint::post("/sign-in/social", |call| Box::pin(social::sign_in(call))),
+    Endpoint::post("/link-social", |call| Box::pin(social::link(call))),
+    Endpoint::get("/callback/{provider}", |call| Box::pin(callback::get(call))).takes_browsers_back(),
+    Endpoint::post("/callback/{provider}", |call| Box::pin(callback::post(call)))
+        .reads_forms()
+        .takes_browsers_back(),
     Endpoint::get("/list-accounts", |call| Box::pin(accounts::list(call))),
     Endpoint::post("/unlink-account", |call| Box::pin(accounts::unlink(call))),
     Endpoint::post("/get-access-token", |call| Box::pin(accounts::access_token(call))),

@@ -102,6 +102,29 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Texts that may be left out.
+    pub fn optional_texts(&mut self, name: &str) -> Option<Vec<&'a str>> {
+        let value = self.value(name)?;
+        let texts = value
+            .as_array()
+            .and_then(|array| array.iter().map(Value::as_str).collect());
+        if texts.is_none() {
+            self.expected(name, "array", Some(value));
+        }
+        texts
+    }
+
+    /// An object that may be left out.
+    pub fn optional_object(&mut self, name: &str) -> Option<&'a Map<String, Value>> {
+        match self.value(name)? {
+            Value::Object(object) => Some(object),
+            other => {
+                self.expected(name, "object", Some(other));
+                None
+            }
+        }
+    }
+
     /// Whether the name is there, with whatever value.
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some()

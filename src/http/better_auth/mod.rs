@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod answer;
 mod call;
+mod callback;
 mod cookie_cache;
 mod cookies;
 mod cors;
@@ -32,8 +33,10 @@ mod session;
 mod sign_in;
 mod sign_out;
 mod sign_up;
+mod social;
 mod user;
 
+use self::endpoints::Endpoint;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
 use chrono::TimeDelta;
@@ -91,8 +94,9 @@ impl Default for BetterAuthSettings {
 /// Adds the addresses.
 pub fn configure(config: &mut web::ServiceConfig, site: &Site) {
     let mut scope = web::scope(&site.path(BASE));
-    if site.better_auth.enabled {
-        for (path, endpoints) in endpoints::by_path() {
+    for (path, endpoints) in endpoints::by_path() {
+        let is_there = |endpoint: &&&Endpoint| site.better_auth.enabled || endpoint.is_callback;
+        if endpoints.iter().any(|endpoint| is_there(&endpoint)) {
             let mut resource = web::resource(path).default_service(web::to(nothing));
             for endpoint in endpoints {
                 resource = resource.route(web::method(endpoint.method()).to(

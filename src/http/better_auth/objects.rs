@@ -143,12 +143,12 @@ pub struct AccountObject {
     user_id: String,
     created_at: String,
     updated_at: String,
-    scopes: [&'static str; 0],
+    scopes: Vec<String>,
 }
 
 impl AccountObject {
-    /// An account of `user`.
-    pub fn of(account: LinkedAccount, user: &User) -> Self {
+    /// An account of `user`, with the scopes of its tokens, if any are kept.
+    pub fn of(account: LinkedAccount, user: &User, scopes: Option<Vec<String>>) -> Self {
         Self {
             id: account.id,
             account_id: account.account_id,
@@ -156,7 +156,7 @@ impl AccountObject {
             user_id: user.subject(),
             created_at: date(account.created_at),
             updated_at: date(account.updated_at),
-            scopes: [],
+            scopes: scopes.unwrap_or_default(),
         }
     }
 }

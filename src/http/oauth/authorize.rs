@@ -148,7 +148,7 @@ pub fn respond(site: &Site, response: &AuthorizationResponse, proven: Option<&Pr
                     .map(|(name, value)| ((*name).to_owned(), value.clone()))
                     .collect(),
             });
-            page_policy::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html)
+            page_policy::page(&mut HttpResponse::Ok(), PagePolicy::LeadsElsewhere, html)
         }
     }
 }
@@ -201,6 +201,7 @@ fn parameters(fields: &Fields) -> Parameters {
         prompt: fields.owned("prompt"),
         max_age: fields.owned("max_age"),
         login_hint: fields.owned("login_hint"),
+        provider: fields.owned("provider"),
         ui_locales: fields.owned("ui_locales"),
         id_token_hint: fields.secret("id_token_hint"),
         claims: fields.owned("claims"),

@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::flows::end_session::{self, EndSession};
+use crate::flows::federation;
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::fields::Fields;
@@ -28,9 +29,19 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let present = visitor.present.as_ref();
     match end_session::request(&site.provider, &parameters, present, now).await {
         Ok(EndSession::Done(destination)) => {
-            let mut answer = match destination.location() {
-                Some(location) => see_other(&location),
-                None => logged_out(&site, destination.client.as_deref()),
+            let location = destination.location();
+            let onward = match &visitor.present {
+                Some(ended) => {
+                    federation::logout::onward(&site.provider, ended, location.as_deref(), now).await
+                }
+                None => Ok(None),
+            };
+            let mut answer = match onward {
+                Ok(onward) => match onward.or(location) {
+                    Some(location) => see_other(&location),
+                    None => logged_out(&site, destination.client.as_deref()),
+                },
+                Err(error) => return error::failure_page(&site, &request, &error),
             };
             if visitor.had_session {
                 take_session_cookies(&site, answer.headers_mut());

@@ -6,6 +6,7 @@ pub mod deletion;
 pub mod email;
 pub mod email_links;
 pub mod export;
+pub mod identities;
 pub mod password;
 pub mod profile;
 
@@ -19,7 +20,7 @@ use crate::flows::sessions::{self, Present};
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::fields::Fields;
-use crate::http::page_policy::{self, PagePolicy};
+use crate::http::page_policy;
 use crate::http::redirect::see_other;
 use crate::http::site::Site;
 use crate::http::visitor::Visitor;
@@ -63,7 +64,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         revoke_others_action: site.path("/account/sessions/revoke-others"),
         logout_action: site.path("/logout"),
     });
-    let mut answer = page_policy::page(&mut HttpResponse::Ok(), PagePolicy::Own, html);
+    let mut answer = page_policy::page(&mut HttpResponse::Ok(), pending::policy(&site, None), html);
     visitor.set_cookies(&site, answer.headers_mut());
     answer
 }
@@ -125,6 +126,9 @@ fn settings(site: &Site) -> Vec<LinkView> {
         link("Change name and picture", "/account/profile"),
         link("Change password", "/account/password"),
     ];
+    if !site.provider.federation.entries().is_empty() {
+        links.push(link("Ways to sign in", "/account/identities"));
+    }
     if may.accounts.change_email && may.mail {
         links.push(link("Change e-mail address", "/account/email"));
     }

@@ -73,18 +73,30 @@ pub struct Assets {
     pub(super) form_post_script: Asset,
     pub(super) icon: Asset,
     pub(super) logo: Option<Asset>,
+    provider_icons: Vec<(String, Asset)>,
 }
 
 impl Assets {
-    pub(super) fn new(name: &str, logo: Option<Logo>, accent: Srgb) -> Self {
+    pub(super) fn new(
+        name: &str,
+        logo: Option<Logo>,
+        accent: Srgb,
+        provider_icons: Vec<(String, Logo)>,
+    ) -> Self {
         const SCRIPT: &str = "text/javascript; charset=utf-8";
         Self {
             style: Asset::new("signet", "css", "text/css; charset=utf-8", style_sheet(accent)),
             script: Asset::new("signet", "js", SCRIPT, include_str!("assets/pages.js")),
             form_post_script: Asset::new("form-post", "js", SCRIPT, include_str!("assets/form_post.js")),
             icon: Asset::new("icon", "svg", "image/svg+xml", icon(name, accent)),
-            logo: logo
-                .map(|logo| Asset::new("logo", extension(logo.media_type), logo.media_type, logo.bytes)),
+            logo: logo.map(|logo| picture("logo", logo)),
+            provider_icons: provider_icons
+                .into_iter()
+                .map(|(id, icon)| {
+                    let asset = picture(&id, icon);
+                    (id, asset)
+                })
+                .collect(),
         }
     }
 
@@ -98,7 +110,23 @@ impl Assets {
         [&self.style, &self.script, &self.form_post_script, &self.icon]
             .into_iter()
             .chain(&self.logo)
+            .chain(self.provider_icons.iter().map(|(_, icon)| icon))
     }
+
+    /// The picture of a provider.
+    pub(super) fn provider_icon(&self, id: &str) -> Option<&Asset> {
+        let icon = self.provider_icons.iter().find(|(known, _)| known == id);
+        icon.map(|(_, icon)| icon)
+    }
+}
+
+fn picture(name: &str, picture: Logo) -> Asset {
+    Asset::new(
+        name,
+        extension(picture.media_type),
+        picture.media_type,
+        picture.bytes,
+    )
 }
 
 /// The operator's colours, then the sheet that uses them.

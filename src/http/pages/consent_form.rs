@@ -44,7 +44,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
             .collect(),
         switch_url: Some(pending::link(&site, "/login", Some(&pending))),
     });
-    let mut answer = page_policy::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html);
+    let mut answer = page_policy::page(&mut HttpResponse::Ok(), PagePolicy::LeadsElsewhere, html);
     visitor.set_cookies(&site, answer.headers_mut());
     answer
 }

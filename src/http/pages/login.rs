@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 
+use super::federated::{self, buttons};
 use super::pending::{self, Pending};
 use super::view::{ContinueAs, FormErrors, FreshReason, LinkView, LoginPage, Text};
 use super::{client_view, posted_by};
@@ -31,17 +32,25 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    if pending.is_none() && visitor.present.is_some() {
+    let joins = federated::join_of(&request).is_some();
+    if pending.is_none() && visitor.present.is_some() && !joins {
         let mut answer = see_other(&site.path("/account"));
         visitor.set_cookies(&site, answer.headers_mut());
         return answer;
+    }
+    if let Some(entry) = federated::chosen(&site, &request, pending.as_ref()) {
+        return federated::set_out(&site, &request, &visitor, pending.as_ref(), entry, None, now).await;
     }
     let hint = pending.as_ref().and_then(Pending::login_hint);
     let page = Shown {
         status: StatusCode::OK,
         email: hint.unwrap_or_default().to_owned(),
         notice: notice(&request),
-        errors: FormErrors::default(),
+        errors: FormErrors {
+            form: federated::sentence(&site, &request),
+            ..FormErrors::default()
+        },
+        join: federated::join_of(&request),
     };
     show(&site, &visitor, pending.as_ref(), page, now)
 }
@@ -65,6 +74,7 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
             email: email.clone(),
             notice: None,
             errors,
+            join: federated::join_of(&request),
         };
         show(&site, &visitor, pending.as_ref(), page, now)
     };
@@ -125,7 +135,13 @@ pub(super) async fn enter(
     if let Err(error) = login::note(&site.provider, id, browser, session, now).await {
         return error::failure_page(site, request, &error);
     }
-    let mut answer = see_other(&pending::after(site, pending));
+    let mut answer = see_other(&match federated::join_of(request) {
+        Some(join) => {
+            let page = pending::link(site, "/account/identities/join", pending);
+            federated::with_join(&page, Some(&join))
+        }
+        None => pending::after(site, pending),
+    });
     set_login_cookies(site, logged_in, answer.headers_mut());
     answer
 }
@@ -164,6 +180,8 @@ struct Shown {
     email: String,
     notice: Option<Text>,
     errors: FormErrors,
+    /// An arrival that waits for its user to log in.
+    join: Option<String>,
 }
 
 fn show(
@@ -186,13 +204,20 @@ fn show(
         }
     });
     let html = site.pages.render(&LoginPage {
-        action: pending::link(site, "/login", pending),
+        action: federated::with_join(&pending::link(site, "/login", pending), shown.join.as_deref()),
         csrf: visitor.csrf(site),
         client: pending.map(|pending| client_view(&pending.resumed.proven.client)),
         email: shown.email,
         notice: shown.notice,
         errors: shown.errors,
         links: links(site, pending),
+        providers: buttons(
+            site,
+            site.provider.federation.entries().iter(),
+            "/login/with",
+            pending,
+            shown.join.as_deref(),
+        ),
         signup_url: site
             .provider
             .settings
@@ -205,7 +230,7 @@ fn show(
         }),
         fresh_reason,
     });
-    let policy = pending::policy(pending);
+    let policy = pending::policy(site, pending);
     let mut answer = page_policy::page(&mut HttpResponse::build(shown.status), policy, html);
     visitor.set_cookies(site, answer.headers_mut());
     answer

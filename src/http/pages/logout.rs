@@ -7,7 +7,7 @@ use super::view::{LoggedOutPage, LogoutPage};
 use super::{client_view, pending, posted};
 use crate::domain::client::Client;
 use crate::flows::end_session::{self, Destination, EndSessionError, Parameters};
-use crate::flows::sessions;
+use crate::flows::{federation, sessions};
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::fields::Fields;
@@ -58,12 +58,27 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
     {
         return error::failure_page(&site, &request, &error);
     }
-    let mut answer = match destination.location() {
-        Some(location) => see_other(&location),
-        None => see_other(&site.path("/logout")),
+    let location = destination.location();
+    let onward = match &visitor.present {
+        Some(ended) => federation::logout::onward(&site.provider, ended, location.as_deref(), now).await,
+        None => Ok(None),
+    };
+    let mut answer = match onward {
+        Ok(onward) => see_other(&onward.or(location).unwrap_or_else(|| site.path("/logout"))),
+        Err(error) => return error::failure_page(&site, &request, &error),
     };
     take_session_cookies(&site, answer.headers_mut());
     answer
+}
+
+/// `GET /logout/returned`: the browser comes from the provider where its session ended too, and goes where it was going.
+pub async fn returned(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let query = Fields::parse(request.query_string().as_bytes()).unwrap_or_default();
+    let state = query.text("state").unwrap_or_default();
+    match federation::logout::returned(&site.provider, state, site.provider.now()) {
+        Some(Some(location)) => see_other(&location),
+        Some(None) | None => see_other(&site.path("/logout")),
+    }
 }
 
 /// The page that asks. What the client wants done afterwards travels in the form, and is proven again.
@@ -87,7 +102,7 @@ pub fn ask(site: &Site, visitor: &Visitor, destination: &Destination) -> HttpRes
         user_email: email.unwrap_or_default(),
         hidden: hidden.into_iter().flatten().collect(),
     });
-    let mut answer = page_policy::page(&mut HttpResponse::Ok(), PagePolicy::LeadsToClient, html);
+    let mut answer = page_policy::page(&mut HttpResponse::Ok(), PagePolicy::LeadsElsewhere, html);
     visitor.set_cookies(site, answer.headers_mut());
     answer
 }

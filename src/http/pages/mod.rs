@@ -9,6 +9,7 @@ pub mod account;
 pub mod asset;
 pub mod assets;
 pub mod consent_form;
+pub mod federated;
 pub mod forgot_password;
 pub mod login;
 pub mod login_link;

@@ -105,11 +105,12 @@ pub fn mail_params(pending: Option<&Pending>) -> MailParams {
     }
 }
 
-/// Where the forms of a page may lead: for a request, to its client in the end.
-pub const fn policy(pending: Option<&Pending>) -> PagePolicy {
-    match pending {
-        Some(_) => PagePolicy::LeadsToClient,
-        None => PagePolicy::Own,
+/// Where the forms of a page may lead: for a request, to its client in the end; to other providers, where there are any.
+pub fn policy(site: &Site, pending: Option<&Pending>) -> PagePolicy {
+    if pending.is_some() || !site.provider.federation.entries().is_empty() {
+        PagePolicy::LeadsElsewhere
+    } else {
+        PagePolicy::Own
     }
 }
 

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::federated::buttons;
 use super::login::{busy_page, enter};
 use super::mailed::Sent;
 use super::pending::{self, Pending};
@@ -120,9 +121,16 @@ fn show(site: &Site, visitor: &Visitor, pending: Option<&Pending>, shown: Shown)
         email: shown.email,
         errors: shown.errors,
         advice: shown.advice,
+        providers: buttons(
+            site,
+            site.provider.federation.entries().iter(),
+            "/login/with",
+            pending,
+            None,
+        ),
         login_url: Some(pending::link(site, "/login", pending)),
     });
-    let policy = pending::policy(pending);
+    let policy = pending::policy(site, pending);
     let mut answer = page_policy::page(&mut HttpResponse::build(shown.status), policy, html);
     visitor.set_cookies(site, answer.headers_mut());
     answer

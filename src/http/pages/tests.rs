@@ -344,6 +344,7 @@ fn every_asset_that_a_page_names_is_served() {
                 name: "Signet".to_owned(),
                 logo,
                 accent: [200, 40, 40],
+                provider_icons: Vec::new(),
             },
             base,
         );

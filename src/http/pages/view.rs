@@ -7,6 +7,7 @@
 
 mod account;
 mod consent;
+mod identities;
 mod notice;
 mod settings;
 mod sign_in;
@@ -25,6 +26,7 @@ use super::assets::{Assets, Logo};
 
 pub use account::{AccountPage, LoggedOutPage, LogoutPage, SessionView};
 pub use consent::{ConsentPage, ResourceView, ScopeView};
+pub use identities::{IdentitiesPage, IdentityView, ProviderView};
 pub use notice::{BusyPage, ErrorPage, FormPostPage};
 pub use settings::{ApplicationView, ApplicationsPage, CurrentPassword, NewPasswordPage, ProfilePage};
 pub use sign_in::{ContinueAs, FormErrors, FreshReason, LoginPage, PasswordAdvice, SignupPage};
@@ -44,6 +46,8 @@ pub struct Branding {
     pub logo: Option<Logo>,
     /// The colour of buttons and links; made readable where it is not.
     pub accent: Srgb,
+    /// The pictures on the buttons of other providers, by their ids.
+    pub provider_icons: Vec<(String, Logo)>,
 }
 
 /// The application that the user is going to.
@@ -84,14 +88,20 @@ pub trait Page {
 pub struct Pages {
     environment: Environment<'static>,
     assets: Assets,
+    base_path: String,
 }
 
 impl Pages {
     /// The pages in an operator's colours. `base_path` is the path of the issuer, without a slash at the end:
     /// empty for `https://id.example.org`.
     pub fn new(branding: Branding, base_path: &str) -> Self {
-        let Branding { name, logo, accent } = branding;
-        let assets = Assets::new(&name, logo, accent);
+        let Branding {
+            name,
+            logo,
+            accent,
+            provider_icons,
+        } = branding;
+        let assets = Assets::new(&name, logo, accent, provider_icons);
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
         environment.set_formatter(escaped);
@@ -115,7 +125,17 @@ impl Pages {
                 .add_template(name, source)
                 .expect("our own templates parse");
         }
-        Self { environment, assets }
+        Self {
+            environment,
+            assets,
+            base_path: base_path.to_owned(),
+        }
+    }
+
+    /// Where the picture on the button of a provider is, if it has one.
+    pub fn provider_icon(&self, id: &str) -> Option<String> {
+        let icon = self.assets.provider_icon(id)?;
+        Some(format!("{}{}", self.base_path, icon.path))
     }
 
     /// The HTML of a page, to be sent as `text/html; charset=utf-8`.
@@ -141,7 +161,7 @@ macro_rules! templates {
 templates! {
     "base.html", "fields.html", "login.html", "signup.html", "consent.html", "logout.html",
     "logged_out.html", "account.html", "step.html", "new_password.html", "profile.html",
-    "applications.html", "error.html", "busy.html", "form_post.html",
+    "applications.html", "identities.html", "error.html", "busy.html", "form_post.html",
 }
 
 /// Escapes what ends text or a quoted attribute. The engine's own escaping turns slashes into references too,

@@ -16,7 +16,7 @@ use crate::flows::sessions::Present;
 use crate::http::body::{BodyError, Form};
 use crate::http::error;
 use crate::http::fields::Fields;
-use crate::http::page_policy::{self, PagePolicy};
+use crate::http::page_policy;
 use crate::http::pages::view::ClientView;
 use crate::http::redirect::see_other;
 use crate::http::site::Site;
@@ -105,7 +105,7 @@ impl<'a> Visit<'a> {
     /// The page as an answer.
     pub fn show(&self, status: StatusCode, page: &impl Page) -> HttpResponse {
         let html = self.site.pages.render(page);
-        let policy = pending::policy(self.pending.as_ref());
+        let policy = pending::policy(self.site, self.pending.as_ref());
         let mut answer = page_policy::page(&mut HttpResponse::build(status), policy, html);
         self.visitor.set_cookies(self.site, answer.headers_mut());
         answer
@@ -232,7 +232,8 @@ impl<'a> Member<'a> {
     /// The page as an answer.
     pub fn show(&self, status: StatusCode, page: &impl Page) -> HttpResponse {
         let html = self.site.pages.render(page);
-        let mut answer = page_policy::page(&mut HttpResponse::build(status), PagePolicy::Own, html);
+        let policy = pending::policy(self.site, None);
+        let mut answer = page_policy::page(&mut HttpResponse::build(status), policy, html);
         self.visitor.set_cookies(self.site, answer.headers_mut());
         answer
     }

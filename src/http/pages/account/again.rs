@@ -16,12 +16,13 @@ use crate::http::site::Site;
 use crate::http::visitor::set_login_cookies;
 
 /// The pages that it leads back to, by the word in the address.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     ("email", "/account/email"),
     // A download would leave the browser where it is.
     ("export", "/account?done=export"),
     ("delete", "/account/delete"),
     ("profile", "/account/profile"),
+    ("identities", "/account/identities"),
 ];
 
 /// `GET /account/again`.

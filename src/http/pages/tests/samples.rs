@@ -21,6 +21,7 @@ pub(super) fn pages(name: &str) -> Pages {
         name: name.to_owned(),
         logo: None,
         accent: [0x1d, 0x4e, 0xd8],
+        provider_icons: Vec::new(),
     };
     Pages::new(branding, "")
 }
@@ -319,6 +320,7 @@ pub(super) fn bare(text: &str) -> Vec<(&'static str, String)> {
                 media_type: "image/svg+xml",
             }),
             accent: [255, 255, 255],
+            provider_icons: Vec::new(),
         },
         "/realms/one",
     );

@@ -2,7 +2,7 @@
 
 use minijinja::{Value, context};
 
-use super::{ClientView, LinkView, Page, Text};
+use super::{ClientView, LinkView, Page, ProviderView, Text};
 
 /// Login. The first form posts `csrf`, `email` and `password`.
 pub struct LoginPage {
@@ -20,6 +20,8 @@ pub struct LoginPage {
     pub errors: FormErrors,
     /// Where one goes without a password.
     pub links: Vec<LinkView>,
+    /// The other providers that one can come by, a form each.
+    pub providers: Vec<ProviderView>,
     /// Where one signs up; `None` where signup is closed.
     pub signup_url: Option<String>,
     /// The user of this browser's session, if going on as that user is allowed.
@@ -89,6 +91,7 @@ impl Page for LoginPage {
             notice => &self.notice,
             errors => &self.errors,
             links => self.links.iter().map(Value::from).collect::<Value>(),
+            providers => self.providers.iter().map(Value::from).collect::<Value>(),
             signup_url => &self.signup_url,
             continue_as => self.continue_as.as_ref().map(|other| context! {
                 email => &other.email,
@@ -118,6 +121,8 @@ pub struct SignupPage {
     pub errors: FormErrors,
     /// How to find a better password, beside `errors.password`.
     pub advice: Option<PasswordAdvice>,
+    /// The other providers that one can come by, a form each.
+    pub providers: Vec<ProviderView>,
     /// Where one signs in instead.
     pub login_url: Option<String>,
 }
@@ -152,6 +157,7 @@ impl Page for SignupPage {
             email => &self.email,
             errors => &self.errors,
             advice => self.advice.as_ref().map(Value::from),
+            providers => self.providers.iter().map(Value::from).collect::<Value>(),
             login_url => &self.login_url,
         }
     }

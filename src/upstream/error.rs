@@ -122,3 +122,15 @@ pub struct Fault {
     /// What to do.
     pub hint: &'static str,
 }
+
+impl From<IdTokenFault> for UpstreamError {
+    fn from(fault: IdTokenFault) -> Self {
+        Self::IdToken(fault)
+    }
+}
+
+impl From<ProfileFault> for UpstreamError {
+    fn from(fault: ProfileFault) -> Self {
+        Self::Profile(fault)
+    }
+}

@@ -88,6 +88,24 @@ pub struct Person {
     pub claims: Value,
 }
 
+impl Person {
+    /// Takes from `more`, which is said of the same person, what is not said here. An address and whether it is proven
+    /// belong together: both come from one place.
+    pub(super) fn complete(&mut self, more: Self) {
+        if self.email.is_none() {
+            self.email = more.email;
+            self.email_verified = more.email_verified;
+        }
+        self.name = self.name.take().or(more.name);
+        self.picture = self.picture.take().or(more.picture);
+        if let (Value::Object(said), Value::Object(added)) = (&mut self.claims, more.claims) {
+            for (name, value) in added {
+                said.entry(name).or_insert(value);
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Person {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Person")

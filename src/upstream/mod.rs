@@ -1,31 +1,68 @@
 //! Talking to other identity providers as their client: OpenID Connect Core 1.0, OAuth 2.0, and the few that have a
-//! dialect of their own. All of `openidconnect` is named here and nowhere else; outward go plain values.
+//! dialect of their own. All of `openidconnect` and `oauth2` is named here and nowhere else; outward go plain values.
+//!
+//! A provider that does not work costs little: every errand is over within seconds, few run at once, and after some
+//! failures in a row it is left alone for a while.
 //!
 //! Knows nothing of accounts, policies, storage and pages.
 
+mod api;
+mod breaker;
+mod call;
+mod claims;
+mod directory;
 mod error;
+mod examine;
 mod exchange;
+mod id_token;
+mod issuer;
+mod oauth;
+mod place;
+mod refusal;
 mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use openidconnect::core::CoreIdToken;
+use openidconnect::{ClientId, CsrfToken, LogoutRequest, PostLogoutRedirectUrl};
+use serde_json::{Map, Value};
 use url::Url;
 
+use call::{Call, Line};
+use directory::{Directory, Published};
+use id_token::{Expected, Verified};
+use oauth::Server;
+use place::{Place, canonical};
+
 use crate::domain::secret::Secret;
+use crate::domain::user::parse_name;
 
 pub use error::{Fault, IdTokenFault, Outage, ProfileFault, UpstreamError};
 pub use exchange::{Answer, Arrival, Ask, IdTokenAnswer, Person, Tokens};
+pub use refusal::error_code;
 pub use settings::{Endpoints, Preset, Settings};
 
 /// One provider whose client we are. Made once and shared: it remembers what the provider publishes, and how it fares.
 #[derive(Debug)]
 pub struct Upstream {
     settings: Settings,
+    place: Option<Place>,
+    line: Line,
+    directory: Directory,
 }
 
 impl Upstream {
     /// Asks nothing yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self {
+            place: Place::of(&settings),
+            line: Line::new(settings.allow_private_addresses),
+            directory: Directory::default(),
+            settings,
+        }
     }
 
     /// Its name in addresses and logs.
@@ -46,87 +83,356 @@ impl Upstream {
     /// Where the browser is sent.
     ///
     /// # Errors
-    /// When discovery fails.
-    pub async fn authorization_url(&self, _ask: &Ask<'_>, _now: DateTime<Utc>) -> Result<Url, UpstreamError> {
-        unimplemented!()
+    /// When what the provider publishes cannot be read, or the provider is left alone now.
+    #[tracing::instrument(name = "upstream.authorization_url", skip_all, fields(provider.id = self.id()))]
+    pub async fn authorization_url(&self, ask: &Ask<'_>, now: DateTime<Utc>) -> Result<Url, UpstreamError> {
+        match self.place()? {
+            Place::OpenId { .. } => {
+                let published = self.published(now).await?;
+                let server = Server::described(&self.settings, &published.metadata)?;
+                server.authorization_url(ask, self.openid_parameters(ask))
+            }
+            Place::Fixed { endpoints, .. } => {
+                self.line.is_open(now)?;
+                Server::fixed(&self.settings, endpoints)?.authorization_url(ask, Vec::new())
+            }
+        }
     }
 
     /// Redeems a code and says who came.
     ///
     /// # Errors
     /// When the answer is not this provider's, or it refuses, or is not believed.
+    #[tracing::instrument(name = "upstream.redeem", skip_all, fields(provider.id = self.id()))]
     pub async fn redeem(
         &self,
-        _answer: &Answer<'_>,
-        _client_secret: Option<&Secret>,
-        _now: DateTime<Utc>,
+        answer: &Answer<'_>,
+        client_secret: Option<&Secret>,
+        now: DateTime<Utc>,
     ) -> Result<Arrival, UpstreamError> {
-        unimplemented!()
+        let call = self.line.call();
+        let errand = async {
+            match self.place()? {
+                Place::OpenId { issuer } => {
+                    let published = self.directory.read(&call, issuer, now).await?;
+                    self.redeem_openid(&call, &published, answer, client_secret, now)
+                        .await
+                }
+                Place::Fixed { issuer, endpoints } => {
+                    self.redeem_fixed(&call, issuer, endpoints, answer, client_secret, now)
+                        .await
+                }
+            }
+        };
+        self.line.run(&call, now, errand).await
     }
 
     /// Believes an ID token that an application got by itself, not more than an hour ago.
     ///
     /// # Errors
     /// When it is not believed, or this provider has none.
+    #[tracing::instrument(name = "upstream.verify_id_token", skip_all, fields(provider.id = self.id()))]
     pub async fn verify_id_token(
         &self,
-        _answer: &IdTokenAnswer<'_>,
-        _now: DateTime<Utc>,
+        answer: &IdTokenAnswer<'_>,
+        now: DateTime<Utc>,
     ) -> Result<Arrival, UpstreamError> {
-        unimplemented!()
+        let Place::OpenId { issuer } = self.place()? else {
+            return Err(UpstreamError::NoIdTokens);
+        };
+        let expected = Expected {
+            client_id: &self.settings.client_id,
+            nonce: answer.nonce,
+            access_token: answer.access_token,
+            azp_is_ours: self.settings.preset != Preset::Google,
+        };
+        let call = self.line.call();
+        let errand = async {
+            let published = self.directory.read(&call, issuer, now).await?;
+            let verified = self
+                .believe(&call, &published, answer.token, &expected, now)
+                .await?;
+            self.arrival(verified)
+        };
+        self.line.run(&call, now, errand).await
     }
 
     /// New tokens for a refresh token.
     ///
     /// # Errors
-    /// When the provider refuses.
+    /// When the provider refuses, or never has any.
+    #[tracing::instrument(name = "upstream.refresh", skip_all, fields(provider.id = self.id()))]
     pub async fn refresh(
         &self,
-        _refresh_token: &Secret,
-        _client_secret: Option<&Secret>,
-        _now: DateTime<Utc>,
+        refresh_token: &Secret,
+        client_secret: Option<&Secret>,
+        now: DateTime<Utc>,
     ) -> Result<Tokens, UpstreamError> {
-        unimplemented!()
+        if self.settings.preset == Preset::Facebook {
+            return Err(UpstreamError::NoRefresh);
+        }
+        let call = self.line.call();
+        let errand = async {
+            let published;
+            let server = match self.place()? {
+                Place::OpenId { issuer } => {
+                    published = self.directory.read(&call, issuer, now).await?;
+                    Server::described(&self.settings, &published.metadata)?
+                }
+                Place::Fixed { endpoints, .. } => Server::fixed(&self.settings, endpoints)?,
+            };
+            server.refresh(&call, refresh_token, client_secret, now).await
+        };
+        self.line.run(&call, now, errand).await
     }
 
-    /// Who the holder of an access token is, who must be `subject`.
+    /// Who the holder of an access token is, who must be `subject`. Microsoft's userinfo has another name for
+    /// everybody than the one that identities have, so that there it cannot be compared.
     ///
     /// # Errors
     /// When it is somebody else, or the provider refuses.
+    #[tracing::instrument(name = "upstream.person", skip_all, fields(provider.id = self.id()))]
     pub async fn person(
         &self,
-        _access_token: &Secret,
-        _subject: &str,
-        _now: DateTime<Utc>,
+        access_token: &Secret,
+        subject: &str,
+        now: DateTime<Utc>,
     ) -> Result<Person, UpstreamError> {
-        unimplemented!()
+        let call = self.line.call();
+        let errand = async {
+            let claims = match self.place()? {
+                Place::OpenId { issuer } => {
+                    let published = self.directory.read(&call, issuer, now).await?;
+                    userinfo(&call, &published, access_token)
+                        .await?
+                        .ok_or(UpstreamError::Misconfigured("it has no userinfo endpoint"))?
+                }
+                Place::Fixed { endpoints, .. } => {
+                    api::claims(&call, self.settings.preset, endpoints, access_token).await?
+                }
+            };
+            let told = claims::subject(&claims, &self.settings)?;
+            if told != subject && self.settings.preset != Preset::Microsoft {
+                return Err(ProfileFault::OtherSubject.into());
+            }
+            Ok(claims::person(claims, &self.settings)?)
+        };
+        self.line.run(&call, now, errand).await
     }
 
-    /// Where the browser is sent to end the session there (OpenID Connect RP-Initiated Logout 1.0 §2), if there is such a
-    /// place.
+    /// Where the browser is sent to end the session there (OpenID Connect RP-Initiated Logout 1.0 §2), if there is such
+    /// a place.
     ///
     /// # Errors
-    /// When discovery fails.
+    /// When what the provider publishes cannot be read.
+    #[tracing::instrument(name = "upstream.end_session_url", skip_all, fields(provider.id = self.id()))]
     pub async fn end_session_url(
         &self,
-        _post_logout_redirect_uri: &str,
-        _state: &str,
-        _id_token_hint: Option<&Secret>,
-        _now: DateTime<Utc>,
+        post_logout_redirect_uri: &str,
+        state: &str,
+        id_token_hint: Option<&Secret>,
+        now: DateTime<Utc>,
     ) -> Result<Option<Url>, UpstreamError> {
-        unimplemented!()
+        let Place::OpenId { .. } = self.place()? else {
+            return Ok(None);
+        };
+        let published = self.published(now).await?;
+        let Some(endpoint) = published
+            .metadata
+            .additional_metadata()
+            .end_session_endpoint
+            .clone()
+        else {
+            return Ok(None);
+        };
+        oauth::is_a_page(endpoint.url(), &self.settings)?;
+        let back = PostLogoutRedirectUrl::new(post_logout_redirect_uri.to_owned())
+            .map_err(|_| UpstreamError::Misconfigured("our logout page is no URL"))?;
+        let request = LogoutRequest::from(endpoint)
+            .set_client_id(ClientId::new(self.settings.client_id.clone()))
+            .set_post_logout_redirect_uri(back)
+            .set_state(CsrfToken::new(state.to_owned()));
+        let hint: Option<CoreIdToken> = id_token_hint.and_then(|hint| hint.expose().parse().ok());
+        let request = match hint {
+            Some(hint) => request.set_id_token_hint(&hint),
+            None => request,
+        };
+        Ok(Some(request.http_get_url()))
     }
 
-    /// Whether a login would work as far as that can be seen without a user.
-    ///
-    /// # Errors
-    /// With what is wrong and what helps.
-    pub async fn examine(
-        &self,
-        _redirect_uri: &str,
-        _client_secret: Option<&Secret>,
-        _now: DateTime<Utc>,
-    ) -> Result<(), Fault> {
-        unimplemented!()
+    fn place(&self) -> Result<&Place, UpstreamError> {
+        self.place
+            .as_ref()
+            .ok_or(UpstreamError::Misconfigured("its entry lacks an address"))
     }
+
+    /// What an OpenID provider publishes, for what asks it nothing else.
+    async fn published(&self, now: DateTime<Utc>) -> Result<Arc<Published>, UpstreamError> {
+        let Place::OpenId { issuer } = self.place()? else {
+            return Err(UpstreamError::NoIdTokens);
+        };
+        self.line.is_open(now)?;
+        if let Some(published) = self.directory.remembered(now) {
+            return Ok(published);
+        }
+        let call = self.line.call();
+        let errand = self.directory.read(&call, issuer, now);
+        self.line.run(&call, now, errand).await
+    }
+
+    /// What OpenID Connect adds to an authorization request (Core 1.0 §3.1.2.1).
+    fn openid_parameters(&self, ask: &Ask<'_>) -> Vec<(&'static str, String)> {
+        let mut parameters = vec![("nonce", ask.nonce.to_owned())];
+        if self.answers_by_form_post() {
+            parameters.push(("response_mode", "form_post".to_owned()));
+        }
+        if let Some(hint) = ask.login_hint {
+            parameters.push(("login_hint", hint.to_owned()));
+        }
+        if ask.again {
+            // Google refuses `login`, and has no other way to ask for more than the choice of an account.
+            let prompt = if self.settings.preset == Preset::Google {
+                "select_account"
+            } else {
+                "login"
+            };
+            parameters.push(("prompt", prompt.to_owned()));
+            parameters.push(("max_age", "0".to_owned()));
+        }
+        parameters
+    }
+
+    async fn redeem_openid(
+        &self,
+        call: &Call<'_>,
+        published: &Arc<Published>,
+        answer: &Answer<'_>,
+        client_secret: Option<&Secret>,
+        now: DateTime<Utc>,
+    ) -> Result<Arrival, UpstreamError> {
+        published.answered(answer.iss)?;
+        let server = Server::described(&self.settings, &published.metadata)?;
+        let tokens = server.redeem(call, answer, client_secret, now).await?;
+        let id_token = tokens.id_token.as_ref().ok_or(IdTokenFault::Missing)?;
+        let expected = Expected {
+            client_id: &self.settings.client_id,
+            nonce: Some(answer.nonce),
+            access_token: Some(&tokens.access_token),
+            azp_is_ours: true,
+        };
+        let verified = self.believe(call, published, id_token, &expected, now).await?;
+        if answer.iss.is_some_and(|iss| iss != verified.issuer) {
+            return Err(UpstreamError::IssuerMismatch);
+        }
+        let more = if claims::are_incomplete(&verified.claims, &self.settings) {
+            userinfo(call, published, &tokens.access_token).await?
+        } else {
+            None
+        };
+        // Whoever is somebody else tells nothing of this one (OpenID Connect Core 1.0 §5.3.2).
+        let about = |claims: &Map<String, Value>| claims.get("sub").and_then(Value::as_str).map(str::to_owned);
+        if more.as_ref().is_some_and(|more| about(more).as_deref() != Some(&*verified.subject)) {
+            return Err(ProfileFault::OtherSubject.into());
+        }
+        let mut arrival = self.arrival(verified)?;
+        if let Some(more) = more {
+            arrival.person.complete(claims::person(more, &self.settings)?);
+        }
+        if arrival.person.name.is_none() {
+            arrival.person.name = answer.user.and_then(name_by_apple);
+        }
+        arrival.tokens = Some(tokens);
+        Ok(arrival)
+    }
+
+    async fn redeem_fixed(
+        &self,
+        call: &Call<'_>,
+        issuer: &str,
+        endpoints: &Endpoints,
+        answer: &Answer<'_>,
+        client_secret: Option<&Secret>,
+        now: DateTime<Utc>,
+    ) -> Result<Arrival, UpstreamError> {
+        is_of_the_same_site(answer.iss, &endpoints.authorization)?;
+        let server = Server::fixed(&self.settings, endpoints)?;
+        let tokens = server.redeem(call, answer, client_secret, now).await?;
+        let claims = api::claims(call, self.settings.preset, endpoints, &tokens.access_token).await?;
+        Ok(Arrival {
+            issuer: issuer.to_owned(),
+            subject: claims::subject(&claims, &self.settings)?,
+            person: claims::person(claims, &self.settings)?,
+            amr: Vec::new(),
+            tokens: Some(tokens),
+        })
+    }
+
+    /// Believes an ID token by the keys that are known, or by those that are published by now.
+    async fn believe(
+        &self,
+        call: &Call<'_>,
+        published: &Arc<Published>,
+        token: &Secret,
+        expected: &Expected<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Verified, UpstreamError> {
+        match id_token::verify(token, published, expected, now) {
+            Err(IdTokenFault::Signature) => {
+                let newer = self.directory.read_keys_again(call, published, now).await?;
+                let published = newer.ok_or(IdTokenFault::Signature)?;
+                Ok(id_token::verify(token, &published, expected, now)?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    fn arrival(&self, verified: Verified) -> Result<Arrival, UpstreamError> {
+        let issuer = Url::parse(&verified.issuer).map_err(|_| IdTokenFault::Issuer)?;
+        // Microsoft's `sub` is another for each client, so that a new one would lose its users; `oid` stays.
+        let subject = if self.settings.preset == Preset::Microsoft {
+            let oid = verified.claims.get("oid").and_then(Value::as_str);
+            oid.filter(|oid| !oid.is_empty())
+                .ok_or(IdTokenFault::Subject)?
+                .to_owned()
+        } else {
+            verified.subject
+        };
+        Ok(Arrival {
+            issuer: canonical(&issuer),
+            subject,
+            person: claims::person(verified.claims, &self.settings)?,
+            amr: verified.amr,
+            tokens: None,
+        })
+    }
+}
+
+/// What the userinfo endpoint says, if there is one (OpenID Connect Core 1.0 §5.3).
+async fn userinfo(
+    call: &Call<'_>,
+    published: &Published,
+    access_token: &Secret,
+) -> Result<Option<Map<String, Value>>, UpstreamError> {
+    match published.metadata.userinfo_endpoint() {
+        Some(endpoint) => call.get(endpoint.url(), Some(access_token)).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Those that publish nothing have no name to compare `iss` with (RFC 9207 §2.4), but stand somewhere.
+fn is_of_the_same_site(iss: Option<&str>, authorization: &Url) -> Result<(), UpstreamError> {
+    let same = |iss| Url::parse(iss).is_ok_and(|iss| iss.origin() == authorization.origin());
+    if iss.is_none_or(same) {
+        Ok(())
+    } else {
+        Err(UpstreamError::IssuerMismatch)
+    }
+}
+
+/// The name that Apple lets the browser bring, which no token has. Nothing else of it is read: nobody signed it.
+fn name_by_apple(user: &str) -> Option<String> {
+    let user: Value = serde_json::from_str(user).ok()?;
+    let part = |name: &str| user["name"][name].as_str().map(str::trim).filter(|part| !part.is_empty());
+    let parts: Vec<&str> = [part("firstName"), part("lastName")].into_iter().flatten().collect();
+    parse_name(&parts.join(" "))
 }

@@ -4,18 +4,25 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use metrics::{Counter, Histogram};
 
-struct Route {
+/// A route, with what is counted of its requests.
+pub(super) struct Route {
+    /// How it stands in the table of addresses.
+    pub pattern: Box<str>,
+    /// Whether it is a public document, which comes from memory.
+    pub is_document: bool,
     seconds: Histogram,
-    answers: HashMap<(&'static str, StatusCode), Counter>,
+    answers: RefCell<Vec<(&'static str, StatusCode, Counter)>>,
 }
 
 thread_local! {
-    static ROUTES: RefCell<HashMap<String, Route>> = RefCell::default();
+    static ROUTES: RefCell<HashMap<Box<str>, Rc<Route>>> = RefCell::default();
 }
 
 /// Tells what they mean.
@@ -31,31 +38,48 @@ pub(super) fn describe_metrics() {
     );
 }
 
-/// Counts an answer.
-pub(super) fn record(route: &str, method: &'static str, status: StatusCode, elapsed: Duration) {
+/// The route of a request. Most addresses are their own patterns, and need no look into the table.
+pub(super) fn route_of(request: &HttpRequest) -> Rc<Route> {
     ROUTES.with_borrow_mut(|routes| {
-        if !routes.contains_key(route) {
-            routes.insert(route.to_owned(), Route::of(route));
+        if let Some(route) = routes.get(request.path()) {
+            return Rc::clone(route);
         }
-        let known = routes.get_mut(route).expect("it was put in if it was not there");
-        known.seconds.record(elapsed);
-        let answers = known.answers.entry((method, status));
-        answers
-            .or_insert_with(|| {
-                metrics::counter!(
-                    "signet_http_requests_total",
-                    "route" => route.to_owned(), "method" => method, "status" => status.as_str().to_owned()
-                )
-            })
-            .increment(1);
-    });
+        let pattern = request.match_pattern().unwrap_or_else(|| "none".to_owned());
+        if let Some(route) = routes.get(&*pattern) {
+            return Rc::clone(route);
+        }
+        let route = Rc::new(Route::of(&pattern));
+        routes.insert(pattern.into(), Rc::clone(&route));
+        route
+    })
 }
 
 impl Route {
-    fn of(route: &str) -> Self {
+    fn of(pattern: &str) -> Self {
         Self {
-            seconds: metrics::histogram!("signet_http_request_seconds", "route" => route.to_owned()),
-            answers: HashMap::new(),
+            pattern: pattern.into(),
+            is_document: pattern.contains("/.well-known/"),
+            seconds: metrics::histogram!("signet_http_request_seconds", "route" => pattern.to_owned()),
+            answers: RefCell::default(),
         }
+    }
+
+    /// Counts an answer.
+    pub(super) fn record(&self, method: &'static str, status: StatusCode, elapsed: Duration) {
+        self.seconds.record(elapsed);
+        let mut answers = self.answers.borrow_mut();
+        let known = answers
+            .iter()
+            .find(|known| known.0 == method && known.1 == status);
+        if let Some((.., counter)) = known {
+            counter.increment(1);
+            return;
+        }
+        let counter = metrics::counter!(
+            "signet_http_requests_total",
+            "route" => self.pattern.to_string(), "method" => method, "status" => status.as_str().to_owned()
+        );
+        counter.increment(1);
+        answers.push((method, status, counter));
     }
 }

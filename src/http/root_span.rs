@@ -14,7 +14,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, web};
 use tracing::{Instrument, Span};
 
 use super::request_id::RequestId;
-use super::request_metrics;
+use super::request_metrics::{self, Route};
 use super::site::Site;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,14 +34,14 @@ pub async fn around(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
+    let route = request_metrics::route_of(request.request());
     let id = request
         .app_data::<web::Data<Site>>()
         .map(|site| site.request_ids.next());
-    if let Some(id) = id {
+    if let Some(id) = id.filter(|_| !route.is_document) {
         request.extensions_mut().insert(id);
     }
     let method = label(request.method());
-    let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
     let span = span_of(id.as_ref(), method, &route);
     let result = next.call(request).instrument(span.clone()).await;
     let status = match &result {
@@ -49,7 +49,7 @@ pub async fn around(
         Err(error) => error.as_response_error().status_code(),
     };
     let elapsed = began.elapsed();
-    request_metrics::record(&route, method, status, elapsed);
+    route.record(method, status, elapsed);
     span.in_scope(|| {
         tracing::debug!(
             http.status = status.as_u16(),
@@ -77,11 +77,22 @@ fn label(method: &Method) -> &'static str {
 
 /// The public documents come from memory, and nothing that they do is worth a line above `debug`: below it they
 /// go without the span, whose making would cost as much as their answer.
-fn span_of(id: Option<&RequestId>, method: &'static str, route: &str) -> Span {
+fn span_of(id: Option<&RequestId>, method: &'static str, route: &Route) -> Span {
     let id = id.map(RequestId::as_str);
-    if route.contains("/.well-known/") {
-        tracing::debug_span!("http", request.id = id, http.method = method, http.route = route)
+    let pattern = &*route.pattern;
+    if route.is_document {
+        tracing::debug_span!(
+            "http",
+            request.id = id,
+            http.method = method,
+            http.route = pattern
+        )
     } else {
-        tracing::info_span!("http", request.id = id, http.method = method, http.route = route)
+        tracing::info_span!(
+            "http",
+            request.id = id,
+            http.method = method,
+            http.route = pattern
+        )
     }
 }

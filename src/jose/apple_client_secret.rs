@@ -31,9 +31,7 @@ impl AppleKey {
         audience: &str,
         pem: &Secret,
     ) -> Result<Self, InvalidAppleKey> {
-        let mut signer = ES256
-            .signer_from_pem(pem.expose())
-            .map_err(|_| InvalidAppleKey)?;
+        let mut signer = ES256.signer_from_pem(pem.expose()).map_err(|_| InvalidAppleKey)?;
         signer.set_key_id(key_id);
         Ok(Self {
             team_id: team_id.to_owned(),

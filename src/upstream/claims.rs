@@ -150,11 +150,23 @@ mod tests {
     #[test]
     fn only_a_clear_yes_verifies_and_only_an_address() {
         let verified = |preset, said: Value| {
-            of(preset, &[], json!({"email": "a@example.org", "email_verified": said})).email_verified
+            of(
+                preset,
+                &[],
+                json!({"email": "a@example.org", "email_verified": said}),
+            )
+            .email_verified
         };
         assert!(verified(Preset::Oidc, json!(true)));
         assert!(verified(Preset::Apple, json!("true")));
-        for said in [json!(false), json!("false"), json!(1), json!("True"), json!(null), json!([true])] {
+        for said in [
+            json!(false),
+            json!("false"),
+            json!(1),
+            json!("True"),
+            json!(null),
+            json!([true]),
+        ] {
             assert!(!verified(Preset::Oidc, said.clone()), "{said}");
         }
         assert!(!verified(Preset::Microsoft, json!(true)));
@@ -165,8 +177,18 @@ mod tests {
 
     #[test]
     fn what_no_account_could_have_is_left_out() {
-        for picture in ["http://a.example/p", "javascript:alert(1)", "data:image/png,x", "//a.example/p", "p.png"] {
-            assert_eq!(of(Preset::Oidc, &[], json!({"picture": picture})).picture, None, "{picture}");
+        for picture in [
+            "http://a.example/p",
+            "javascript:alert(1)",
+            "data:image/png,x",
+            "//a.example/p",
+            "p.png",
+        ] {
+            assert_eq!(
+                of(Preset::Oidc, &[], json!({"picture": picture})).picture,
+                None,
+                "{picture}"
+            );
         }
         let long = format!("https://a.example/{}", "x".repeat(2000));
         let person = of(
@@ -175,7 +197,11 @@ mod tests {
             json!({"picture": long, "name": "x".repeat(201), "email": "no address"}),
         );
         assert_eq!((person.picture, person.name, person.email), (None, None, None));
-        let person = of(Preset::Oidc, &[], json!({"name": "a\u{0}b", "picture": "https://a.example/p"}));
+        let person = of(
+            Preset::Oidc,
+            &[],
+            json!({"name": "a\u{0}b", "picture": "https://a.example/p"}),
+        );
         assert_eq!(person.name, None);
         assert_eq!(person.picture.as_deref(), Some("https://a.example/p"));
     }
@@ -183,7 +209,10 @@ mod tests {
     #[test]
     fn a_hosted_domain_is_googles_alone() {
         let said = json!({"hd": "example.org"});
-        assert_eq!(of(Preset::Google, &[], said.clone()).hosted_domain.as_deref(), Some("example.org"));
+        assert_eq!(
+            of(Preset::Google, &[], said.clone()).hosted_domain.as_deref(),
+            Some("example.org")
+        );
         assert_eq!(of(Preset::Oidc, &[], said).hosted_domain, None);
     }
 
@@ -192,7 +221,15 @@ mod tests {
         let of = |said: Value| subject(&object(json!({"sub": said})), &settings(Preset::OAuth2, &[]));
         assert_eq!(of(json!(42)), Ok("42".to_owned()));
         assert_eq!(of(json!("a")), Ok("a".to_owned()));
-        for said in [json!(""), json!(null), json!(4.2), json!(true), json!({}), json!("x".repeat(256)), json!("a\n")] {
+        for said in [
+            json!(""),
+            json!(null),
+            json!(4.2),
+            json!(true),
+            json!({}),
+            json!("x".repeat(256)),
+            json!("a\n"),
+        ] {
             assert_eq!(of(said.clone()), Err(ProfileFault::NoSubject), "{said}");
         }
     }

@@ -165,8 +165,7 @@ async fn metadata(call: &Call<'_>, issuer: &Url) -> Result<(Issuer, Metadata), U
         }
         answer => answer?,
     };
-    let issuer =
-        Issuer::of_metadata(issuer, metadata.issuer()).ok_or(UpstreamError::IssuerMismatch)?;
+    let issuer = Issuer::of_metadata(issuer, metadata.issuer()).ok_or(UpstreamError::IssuerMismatch)?;
     Ok((issuer, metadata))
 }
 

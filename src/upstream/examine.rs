@@ -35,7 +35,9 @@ impl Upstream {
                         ));
                     }
                     if published.keys.keys().is_empty() {
-                        return Err(UpstreamError::Misconfigured("it publishes no key that we can use"));
+                        return Err(UpstreamError::Misconfigured(
+                            "it publishes no key that we can use",
+                        ));
                     }
                     Server::described(&self.settings, &published.metadata)?
                 }

@@ -2,7 +2,9 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use openidconnect::core::{CoreIdToken, CoreIdTokenClaims, CoreIdTokenVerifier, CoreJwsSigningAlgorithm as Alg};
+use openidconnect::core::{
+    CoreIdToken, CoreIdTokenClaims, CoreIdTokenVerifier, CoreJwsSigningAlgorithm as Alg,
+};
 use openidconnect::{
     AccessToken, AccessTokenHash, ClaimsVerificationError as Refusal, ClientId, IssuerUrl, Nonce,
     SignatureVerificationError,
@@ -38,8 +40,8 @@ const MAX_LENGTH: usize = 64 * 1024;
 
 /// The values of `amr` that mean the same everywhere (RFC 8176 §2).
 const METHODS: [&str; 21] = [
-    "face", "fpt", "geo", "hwk", "iris", "kba", "mca", "mfa", "otp", "pin", "pop", "pwd", "rba", "retina", "sc",
-    "sms", "swk", "tel", "user", "vbm", "wia",
+    "face", "fpt", "geo", "hwk", "iris", "kba", "mca", "mfa", "otp", "pin", "pop", "pwd", "rba", "retina",
+    "sc", "sms", "swk", "tel", "user", "vbm", "wia",
 ];
 
 /// What a token must say.

@@ -330,8 +330,12 @@ impl Upstream {
             None
         };
         // Whoever is somebody else tells nothing of this one (OpenID Connect Core 1.0 §5.3.2).
-        let about = |claims: &Map<String, Value>| claims.get("sub").and_then(Value::as_str).map(str::to_owned);
-        if more.as_ref().is_some_and(|more| about(more).as_deref() != Some(&*verified.subject)) {
+        let about =
+            |claims: &Map<String, Value>| claims.get("sub").and_then(Value::as_str).map(str::to_owned);
+        if more
+            .as_ref()
+            .is_some_and(|more| about(more).as_deref() != Some(&*verified.subject))
+        {
             return Err(ProfileFault::OtherSubject.into());
         }
         let mut arrival = self.arrival(verified)?;
@@ -432,7 +436,15 @@ fn is_of_the_same_site(iss: Option<&str>, authorization: &Url) -> Result<(), Ups
 /// The name that Apple lets the browser bring, which no token has. Nothing else of it is read: nobody signed it.
 fn name_by_apple(user: &str) -> Option<String> {
     let user: Value = serde_json::from_str(user).ok()?;
-    let part = |name: &str| user["name"][name].as_str().map(str::trim).filter(|part| !part.is_empty());
-    let parts: Vec<&str> = [part("firstName"), part("lastName")].into_iter().flatten().collect();
+    let part = |name: &str| {
+        user["name"][name]
+            .as_str()
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+    };
+    let parts: Vec<&str> = [part("firstName"), part("lastName")]
+        .into_iter()
+        .flatten()
+        .collect();
     parse_name(&parts.join(" "))
 }

@@ -8,8 +8,9 @@ use oauth2::basic::{
 };
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse,
+    TokenUrl,
 };
 use openidconnect::core::CoreClientAuthMethod;
 use serde::{Deserialize, Serialize};
@@ -73,12 +74,15 @@ impl<'a> Server<'a> {
     pub(super) fn described(settings: &'a Settings, metadata: &Metadata) -> Result<Self, UpstreamError> {
         let methods = metadata.token_endpoint_auth_methods_supported();
         // What is not said is `client_secret_basic` (OpenID Connect Discovery 1.0 §3).
-        let basic =
-            methods.is_none_or(|methods| methods.contains(&CoreClientAuthMethod::ClientSecretBasic));
-        let auth_type = if basic { AuthType::BasicAuth } else { AuthType::RequestBody };
-        let token = metadata
-            .token_endpoint()
-            .ok_or(UpstreamError::Misconfigured("its metadata name no token endpoint"))?;
+        let basic = methods.is_none_or(|methods| methods.contains(&CoreClientAuthMethod::ClientSecretBasic));
+        let auth_type = if basic {
+            AuthType::BasicAuth
+        } else {
+            AuthType::RequestBody
+        };
+        let token = metadata.token_endpoint().ok_or(UpstreamError::Misconfigured(
+            "its metadata name no token endpoint",
+        ))?;
         Self::new(
             settings,
             metadata.authorization_endpoint().clone(),
@@ -195,7 +199,9 @@ impl<'a> Server<'a> {
                 .refresh_token()
                 .map(|token| Secret::new(token.secret().as_str())),
             // Keycloak's 0 means that it has no end.
-            refresh_expires_at: refresh_expires_in.filter(|seconds| *seconds > 0).and_then(in_seconds),
+            refresh_expires_at: refresh_expires_in
+                .filter(|seconds| *seconds > 0)
+                .and_then(in_seconds),
             id_token: extra.id_token.clone(),
             scopes: self.granted(response.scopes()),
         }

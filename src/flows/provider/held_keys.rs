@@ -55,6 +55,11 @@ impl Provider {
         if let Ok(keys) = self.believed_keys(now) {
             return Ok(keys);
         }
+        // Boxed, so that the state of a reload, kilobytes of it, is no part of every request for the keys.
+        Box::pin(self.keys_read_again(now)).await
+    }
+
+    async fn keys_read_again(&self, now: DateTime<Utc>) -> Result<Guard<Arc<LoadedKeys>>, KeysUnread> {
         let mut last = self.unknown_key.lock().await;
         if let Ok(keys) = self.believed_keys(now) {
             return Ok(keys);

@@ -190,7 +190,7 @@ mod tests {
             bytes: Bytes::from_static(b"\x89PNG"),
             media_type: "image/png",
         };
-        Assets::new("signet", Some(logo), accent)
+        Assets::new("signet", Some(logo), accent, Vec::new())
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(super) fn login(text: &str) -> LoginPage {
         notice: Some(text.to_owned().into()),
         errors: errors(text),
         links: links(text),
+        providers: providers(text),
         signup_url: Some("/signup?request=1".to_owned()),
         continue_as: Some(ContinueAs {
             email: text.to_owned(),
@@ -75,8 +76,17 @@ pub(super) fn signup(text: &str) -> SignupPage {
             warning: Some(text.to_owned().into()),
             suggestions: vec![text.to_owned().into()],
         }),
+        providers: providers(text),
         login_url: Some("/login".to_owned()),
     }
+}
+
+fn providers(text: &str) -> Vec<ProviderView> {
+    vec![ProviderView {
+        label: text.to_owned(),
+        icon: None,
+        action: "/login/with/google".to_owned(),
+    }]
 }
 
 pub(super) fn consent(text: &str) -> ConsentPage {
@@ -247,6 +257,27 @@ pub(super) fn applications(text: &str) -> ApplicationsPage {
     }
 }
 
+pub(super) fn identities(text: &str) -> IdentitiesPage {
+    let identity = |number: usize| IdentityView {
+        label: text.to_owned(),
+        who: text.to_owned(),
+        since: at(),
+        last_used: Some(at()),
+        remove_action: Some(format!("/account/identities/{number}/remove")),
+        profile_action: Some(format!("/account/identities/{number}/profile")),
+    };
+    IdentitiesPage {
+        csrf: text.to_owned(),
+        notice: Some(text.to_owned().into()),
+        alert: Some(text.to_owned().into()),
+        identities: vec![identity(1), identity(2)],
+        add: providers(text),
+        has_password: true,
+        password_url: "/account/password".to_owned(),
+        links: links(text),
+    }
+}
+
 pub(super) fn error(text: &str) -> ErrorPage {
     ErrorPage {
         title: text.to_owned().into(),
@@ -303,6 +334,7 @@ pub(super) fn full(text: &str) -> Vec<(&'static str, String)> {
         ("step", pages.render(&step(text))),
         ("new password", pages.render(&new_password(text))),
         ("profile", pages.render(&profile(text))),
+        ("identities", pages.render(&identities(text))),
         ("applications", pages.render(&applications(text))),
         ("error", pages.render(&error(text))),
         ("busy", pages.render(&busy(text))),
@@ -355,6 +387,7 @@ pub(super) fn bare(text: &str) -> Vec<(&'static str, String)> {
                 client: None,
                 errors: FormErrors::default(),
                 advice: None,
+                providers: Vec::new(),
                 login_url: None,
                 ..signup(text)
             }),
@@ -445,6 +478,18 @@ pub(super) fn bare(text: &str) -> Vec<(&'static str, String)> {
                 applications: Vec::new(),
                 links: Vec::new(),
                 ..applications(text)
+            }),
+        ),
+        (
+            "identities",
+            pages.render(&IdentitiesPage {
+                notice: None,
+                alert: None,
+                identities: Vec::new(),
+                add: Vec::new(),
+                has_password: false,
+                links: Vec::new(),
+                ..identities(text)
             }),
         ),
         (

@@ -108,8 +108,7 @@ pub struct Loaded {
     pub config: Config,
     /// The file that was read; `None` when there is none.
     pub file: Option<PathBuf>,
-    /// What is odd but no error, one sentence each: variables that nobody knows, weak parameters, keys that this
-    /// version does nothing with.
+    /// What is odd but no error, one sentence each: variables that nobody knows, weak parameters.
     pub warnings: Vec<String>,
     /// The keys that the file or a variable gives a value; all others have their default.
     pub given: BTreeSet<String>,
@@ -149,9 +148,6 @@ impl Config {
         }
         warnings.extend(config.passwords.weakness());
         warnings.extend(config.keys.cut_partition());
-        if !config.providers.is_empty() {
-            warnings.push("providers is set, and this version of Signet does nothing with it yet".to_owned());
-        }
         Ok(Loaded {
             config,
             file,

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
-use super::issuer::is_loopback;
 use super::reader::Reader;
 use super::setting::words;
 use crate::domain::secret::Secret;
@@ -172,11 +171,62 @@ impl Provider {
             self.check_https(entry, name, url.as_ref());
         }
         self.check_https(entry, "issuer", self.issuer.as_ref());
+        let bare = |issuer: &Url| issuer.query().is_none() && issuer.fragment().is_none();
+        entry.check(
+            "issuer",
+            self.issuer.as_ref().is_none_or(bare),
+            "must be without ? and # (OpenID Connect Core 1.0 §2)",
+        );
+        self.check_apple(entry);
+        self.check_claims(entry);
+    }
+
+    /// Apple gives out a key to sign with, which has two names.
+    fn check_apple(&self, entry: &mut Reader) {
+        let apple = self.preset == Preset::Apple;
+        for (name, value) in [("team_id", &self.team_id), ("key_id", &self.key_id)] {
+            entry.check(
+                name,
+                !apple || value.is_some(),
+                "is missing; preset \"apple\" signs with it",
+            );
+            entry.check(
+                name,
+                apple || value.is_none(),
+                "is for preset \"apple\" only; remove it",
+            );
+        }
+        entry.check(
+            "client_secret",
+            !apple || self.client_secret.is_some(),
+            "is missing; preset \"apple\" needs the .p8 file of the key, best as client_secret_file",
+        );
+    }
+
+    /// Whom identities are of is the `sub` of the ID token, wherever there is one: another claim may be given to
+    /// somebody else one day.
+    fn check_claims(&self, entry: &mut Reader) {
+        const OURS: [&str; 5] = ["sub", "email", "email_verified", "name", "picture"];
+        for ours in self.claims.keys() {
+            entry.check(
+                "claims",
+                OURS.contains(&&**ours),
+                format!("{ours:?} is none of {}", OURS.join(", ")),
+            );
+        }
+        entry.check(
+            "claims",
+            self.preset == Preset::OAuth2 || !self.claims.contains_key("sub"),
+            "sub is for preset \"oauth2\" only; all others know whom they mean",
+        );
     }
 
     fn check_https(&self, entry: &mut Reader, name: &str, url: Option<&Url>) {
-        let safe =
-            url.is_none_or(|url| url.scheme() == "https" || self.allow_private_addresses || is_loopback(url));
-        entry.check(name, safe, "must start with https://");
+        let safe = url.is_none_or(|url| url.scheme() == "https" || self.allow_private_addresses);
+        entry.check(
+            name,
+            safe,
+            "must start with https://, unless allow_private_addresses is true",
+        );
     }
 }

@@ -331,18 +331,6 @@ fn weak_password_parameters_are_a_warning() {
 }
 
 #[test]
-fn what_this_version_does_nothing_with_is_a_warning() {
-    let file = "[accounts]\nreset_ends_sessions = false\n[[providers]]\nid = \"corp\"\npreset = \"google\"\nclient_id = \"x\"\n";
-    let loaded = load("not-yet", file, &[("SIGNET_BETTER_AUTH__LINKS", "direct")]).expect("no error");
-    let told: Vec<_> = loaded
-        .warnings
-        .iter()
-        .filter_map(|text| text.split(' ').next())
-        .collect();
-    assert_eq!(told, ["providers"]);
-}
-
-#[test]
 fn a_short_announcement_that_leaves_no_partition_is_a_warning() {
     let warnings = |min_announce: &str| {
         let file = format!("[keys]\nmin_announce = \"{min_announce}\"\n");
@@ -405,6 +393,55 @@ fn providers_are_read_and_checked_one_by_one() {
         "{error}"
     );
     assert!(error.contains("providers[2].issuer: is missing"), "{error}");
+}
+
+#[test]
+fn apple_signs_with_a_key_and_nobody_else_does() {
+    let entry = |preset: &str, more: &str| {
+        format!("[[providers]]\nid = \"a\"\npreset = \"{preset}\"\nclient_id = \"b\"\n{more}")
+    };
+    let names = "team_id = \"T\"\nkey_id = \"K\"\n";
+    let key = "client_secret = \"\"\"\n-----BEGIN PRIVATE KEY-----\nMIG\n-----END PRIVATE KEY-----\n\"\"\"\n";
+    let loaded = load("apple", &entry("apple", &format!("{names}{key}")), &[]).expect("it is right");
+    let provider = &loaded.config.providers[0];
+    assert_eq!(provider.team_id.as_deref(), Some("T"));
+    assert_eq!(provider.key_id.as_deref(), Some("K"));
+
+    let error = refusal("apple-without", &entry("apple", ""), &[]);
+    for name in ["team_id", "key_id", "client_secret"] {
+        assert!(
+            error.contains(&format!("providers[0].{name}: is missing")),
+            "{error}"
+        );
+    }
+    let error = refusal("google-with", &entry("google", names), &[]);
+    assert!(error.contains("providers[0].team_id: is for preset"), "{error}");
+}
+
+#[test]
+fn claims_of_a_provider_are_given_for_ours_alone() {
+    let entry = |preset: &str, claims: &str| {
+        format!(
+            "[[providers]]\nid = \"a\"\npreset = \"{preset}\"\nclient_id = \"b\"\nissuer = \"https://a.example\"\n\
+             claims = {{ {claims} }}\n"
+        )
+    };
+    let error = refusal("claims-other", &entry("oidc", "nickname = \"nick\""), &[]);
+    assert!(error.contains("\"nickname\" is none of sub"), "{error}");
+    let error = refusal("claims-sub", &entry("oidc", "sub = \"email\""), &[]);
+    assert!(error.contains("sub is for preset"), "{error}");
+}
+
+#[test]
+fn plain_http_to_a_provider_needs_leave() {
+    let entry =
+        "[[providers]]\nid = \"a\"\npreset = \"oidc\"\nclient_id = \"b\"\nissuer = \"http://127.0.0.1:1\"\n";
+    let error = refusal("provider-http", entry, &[]);
+    assert!(error.contains("must start with https://"), "{error}");
+    let allowed = format!("{entry}allow_private_addresses = true\n");
+    load("provider-http-allowed", &allowed, &[]).expect("the operator says so");
+    let error = refusal("provider-query", &allowed.replace(":1\"", ":1/?a=b\""), &[]);
+    assert!(error.contains("must be without ?"), "{error}");
 }
 
 /// The reference with the `#` taken away from every key.

@@ -82,3 +82,53 @@ pub fn client_secret(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the client secret for Apple could not be signed")]
 pub struct CannotSign;
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use josekit::jwk::KeyPair;
+    use josekit::jwk::alg::ec::{EcCurve, EcKeyPair};
+    use josekit::jwk::alg::rsa::RsaKeyPair;
+
+    use super::*;
+
+    fn pem(pair: &dyn KeyPair) -> Secret {
+        Secret::new(String::from_utf8(pair.to_pem_private_key()).expect("PEM is ASCII"))
+    }
+
+    fn key(pem: &Secret) -> Result<AppleKey, InvalidAppleKey> {
+        AppleKey::new("TEAM", "KEY", "org.example.web", "https://appleid.apple.com", pem)
+    }
+
+    #[test]
+    fn a_client_secret_is_a_jwt_of_the_team_to_apple() {
+        let pair = EcKeyPair::generate(EcCurve::P256).expect("a key");
+        let key = key(&pem(&pair)).expect("its PEM");
+        let now = DateTime::from_timestamp(1_790_000_000, 0).expect("a time");
+        let secret = client_secret(&key, now, now + TimeDelta::minutes(5)).expect("a secret");
+        let verifier = ES256
+            .verifier_from_jwk(&pair.to_jwk_public_key())
+            .expect("a verifier");
+        let (payload, header) = jwt::decode_with_verifier(secret.expose(), &verifier).expect("our signature");
+        assert_eq!(
+            (header.algorithm(), header.key_id()),
+            (Some("ES256"), Some("KEY"))
+        );
+        let claims = serde_json::Value::Object(payload.claims_set().clone());
+        assert_eq!(
+            claims,
+            json!({"iss": "TEAM", "sub": "org.example.web", "aud": "https://appleid.apple.com",
+                "iat": 1_790_000_000, "exp": 1_790_000_300})
+        );
+        assert_eq!(format!("{key:?}"), "AppleKey");
+    }
+
+    #[test]
+    fn another_key_is_an_error_from_the_start() {
+        let rsa = pem(&RsaKeyPair::generate(2048).expect("a key"));
+        let other_curve = pem(&EcKeyPair::generate(EcCurve::P384).expect("a key"));
+        for wrong in [rsa, other_curve, Secret::new("no PEM")] {
+            assert_eq!(key(&wrong).map(|_| ()), Err(InvalidAppleKey));
+        }
+    }
+}

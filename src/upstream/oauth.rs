@@ -1,16 +1,17 @@
 //! The part that is OAuth 2.0 everywhere (RFC 6749, RFC 7636): where the browser is sent, and the token endpoint.
 
 use std::borrow::Cow;
+use std::pin::Pin;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
-    RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse,
-    TokenUrl,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse,
+    TokenResponse, TokenUrl,
 };
 use openidconnect::core::CoreClientAuthMethod;
 use serde::{Deserialize, Serialize};
@@ -153,7 +154,7 @@ impl<'a> Server<'a> {
             .exchange_code(AuthorizationCode::new(answer.code.expose().to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(answer.code_verifier.to_owned()))
             .set_redirect_uri(Cow::Owned(redirect_url(answer.redirect_uri)?))
-            .request_async(&|request| post(call, request))
+            .request_async(call)
             .await;
         Ok(self.tokens(answered.map_err(error_of)?, now))
     }
@@ -170,7 +171,7 @@ impl<'a> Server<'a> {
         let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
         let answered = client
             .exchange_refresh_token(&refresh_token)
-            .request_async(&|request| post(call, request))
+            .request_async(call)
             .await;
         Ok(self.tokens(answered.map_err(error_of)?, now))
     }
@@ -239,12 +240,19 @@ const RESERVED: [&str; 13] = [
     "login_hint",
 ];
 
-/// Sends a token request. What a provider refuses with, it is told in one way here.
-async fn post(call: &Call<'_>, request: HttpRequest) -> Result<HttpResponse, UpstreamError> {
-    let response = call.send(request).await?;
-    match refusal::of_token_endpoint(&response) {
-        Some(error) => Err(UpstreamError::Refused { error }),
-        None => Ok(response),
+/// The token endpoint. What a provider refuses with, it is told in one way here.
+impl<'c> AsyncHttpClient<'c> for Call<'_> {
+    type Error = UpstreamError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, UpstreamError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let response = self.send(request).await?;
+            match refusal::of_token_endpoint(&response) {
+                Some(error) => Err(UpstreamError::Refused { error }),
+                None => Ok(response),
+            }
+        })
     }
 }
 

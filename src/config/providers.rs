@@ -43,9 +43,9 @@ pub struct Provider {
     pub store_tokens: bool,
     /// Whether it may stand at a private address, and speak plain http there.
     pub allow_private_addresses: bool,
-    /// The picture on its button.
+    /// The picture on its button: a file.
     pub icon: Option<String>,
-    /// The text on its button.
+    /// What people know it by; its button says "Continue with" that.
     pub label: Option<String>,
     /// `oauth2` only: where the browser is sent.
     pub authorization_endpoint: Option<Url>,

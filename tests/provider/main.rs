@@ -27,6 +27,7 @@ mod csrf;
 mod discovery;
 mod documents;
 mod eligibility;
+mod federation;
 mod growth;
 mod hsm;
 mod introspection;

@@ -204,10 +204,16 @@ impl TestApp {
 
     /// Another node on the same database, with the same clock and the same issuer.
     pub async fn second_node(&self) -> Self {
-        let options = Options {
+        self.node(|_| {}).await
+    }
+
+    /// [`second_node`](Self::second_node) with other options.
+    pub async fn node(&self, change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options {
             issuer: Some(self.issuer.clone()),
             ..Options::default()
         };
+        change(&mut options);
         Self::on(self.database.clone(), self.clock.clone(), options).await
     }
 

@@ -2,9 +2,9 @@ use std::path::{Path, PathBuf};
 
 use signet::storage::{
     access_tokens, accounts, authorization_codes, authorization_requests, client_assertion_jtis, clients,
-    consents, events, exports, identities, imports, keys, limit_counters, logins, logout_deliveries,
-    mailed_links, nodes, one_time_tokens, outgoing_mails, resources, revisions, server_time, sessions,
-    status_blocks, status_lists, token_families, users,
+    consents, events, exports, federation_attempts, identities, imports, keys, limit_counters, logins,
+    logout_deliveries, mailed_links, nodes, one_time_tokens, outgoing_mails, resources, revisions,
+    server_time, sessions, status_blocks, status_lists, token_families, users,
 };
 
 use crate::support::database;
@@ -22,6 +22,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("exports", exports::STATEMENTS),
     ("mailed_links", mailed_links::STATEMENTS),
     ("outgoing_mails", outgoing_mails::STATEMENTS),
+    ("federation_attempts", federation_attempts::STATEMENTS),
     ("identities", identities::STATEMENTS),
     ("imports", imports::STATEMENTS),
     ("keys", keys::STATEMENTS),

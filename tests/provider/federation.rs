@@ -1,0 +1,7 @@
+//! Signing in through other providers: a second Signet, and what strangers wrote.
+
+mod accounts;
+mod better_auth;
+mod pages;
+mod pair;
+mod states;

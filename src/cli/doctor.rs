@@ -1,5 +1,7 @@
 //! `signet doctor`: looks at everything that a server needs, changes nothing, and says what to do.
 
+mod providers;
+
 use std::fmt::Write;
 use std::time::Instant;
 
@@ -97,6 +99,7 @@ pub async fn run(shell: &Shell, _arguments: Arguments) -> Result<(), CommandErro
                 token.close().await;
             }
             mail(&loaded.config, &mut findings).await;
+            providers::check(&loaded.config, &mut findings).await;
         }
         Err(error) => findings.push(Finding::failed("configuration", error)),
     }

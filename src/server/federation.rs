@@ -11,7 +11,7 @@ use crate::flows::federation::policy::{self, Policy};
 use crate::flows::federation::{Entry, Federation};
 use crate::http::pages::assets::Logo;
 use crate::jose::apple_client_secret::AppleKey;
-use crate::upstream::{self, Endpoints, Upstream};
+use crate::upstream::{self, Clients, Endpoints, Upstream};
 
 /// Whom Apple's client secrets are for.
 const APPLE: &str = "https://appleid.apple.com";
@@ -21,13 +21,14 @@ const APPLE: &str = "https://appleid.apple.com";
 /// # Errors
 /// When the key that signs for one is none.
 pub fn federation(config: &Config) -> Result<Federation, ServerError> {
-    let entries: Result<Vec<_>, _> = config.providers.iter().map(entry).collect();
-    Ok(Federation::new(entries?))
+    let clients = Clients::default();
+    let entries = config.providers.iter().map(|provider| entry(provider, &clients));
+    Ok(Federation::new(entries.collect::<Result<_, _>>()?))
 }
 
-fn entry(provider: &config::Provider) -> Result<Entry, ServerError> {
+fn entry(provider: &config::Provider, clients: &Clients) -> Result<Entry, ServerError> {
     Ok(Entry {
-        upstream: Arc::new(Upstream::new(settings(provider))),
+        upstream: Arc::new(Upstream::new(settings(provider), clients)),
         policy: Policy {
             allowed_domains: provider.allowed_domains.clone(),
             authoritative_domains: provider.authoritative_domains.clone(),

@@ -26,6 +26,42 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// The longest answer: sets of keys and profiles are far shorter.
 const MAX_ANSWER: usize = 1024 * 1024;
 
+/// The HTTPS clients that all providers share: each holds the system's authorities, which are megabytes.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// For those on the public internet.
+    public: outbound::Client,
+    /// For those that may stand wherever their operator says.
+    anywhere: outbound::Client,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        let client = |policy: Policy| {
+            outbound::Client::new(Policy {
+                max_body: MAX_ANSWER,
+                ..policy
+            })
+        };
+        Self {
+            public: client(Policy::STRANGERS),
+            anywhere: client(Policy::OPERATORS),
+        }
+    }
+}
+
+impl Clients {
+    /// The one for a provider.
+    pub(super) fn client(&self, allow_private_addresses: bool) -> outbound::Client {
+        let client = if allow_private_addresses {
+            &self.anywhere
+        } else {
+            &self.public
+        };
+        client.clone()
+    }
+}
+
 /// The way to one provider.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -36,19 +72,9 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// To a provider on the public internet, or wherever its operator says.
-    pub(super) fn new(allow_private_addresses: bool) -> Self {
-        let base = if allow_private_addresses {
-            Policy::OPERATORS
-        } else {
-            Policy::STRANGERS
-        };
-        let policy = Policy {
-            max_body: MAX_ANSWER,
-            ..base
-        };
+    pub(super) fn new(client: outbound::Client) -> Self {
         Self {
-            client: outbound::Client::new(policy),
+            client,
             permits: Semaphore::new(AT_ONCE),
             breaker: Mutex::default(),
             patience: PATIENCE,

@@ -23,6 +23,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -40,13 +41,13 @@ use place::{Place, canonical};
 use crate::domain::secret::Secret;
 use crate::domain::user::parse_name;
 
+pub use call::Clients;
 pub use error::{Fault, IdTokenFault, Outage, ProfileFault, UpstreamError};
 pub use exchange::{Answer, Arrival, Ask, IdTokenAnswer, Person, Tokens};
 pub use refusal::error_code;
 pub use settings::{Endpoints, Preset, Settings};
 
 /// One provider whose client we are. Made once and shared: it remembers what the provider publishes, and how it fares.
-#[derive(Debug)]
 pub struct Upstream {
     settings: Settings,
     place: Option<Place>,
@@ -56,10 +57,10 @@ pub struct Upstream {
 
 impl Upstream {
     /// Asks nothing yet.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, clients: &Clients) -> Self {
         Self {
             place: Place::of(&settings),
-            line: Line::new(settings.allow_private_addresses),
+            line: Line::new(clients.client(settings.allow_private_addresses)),
             directory: Directory::default(),
             settings,
         }
@@ -408,6 +409,15 @@ impl Upstream {
             amr: verified.amr,
             tokens: None,
         })
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("id", &self.settings.id)
+            .field("preset", &self.settings.preset)
+            .finish_non_exhaustive()
     }
 }
 

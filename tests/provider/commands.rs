@@ -7,4 +7,5 @@ mod gate;
 mod keys;
 mod lines;
 mod operations;
+mod providers;
 mod server;

@@ -5,7 +5,7 @@ use super::*;
 /// A provider of a preset below one address.
 async fn stand_of(preset: Preset) -> (Stand, Upstream) {
     let stand = Stand::start().await;
-    let upstream = Upstream::new(settings(preset, &stand.url));
+    let upstream = upstream_of(settings(preset, &stand.url));
     (stand, upstream)
 }
 
@@ -194,7 +194,7 @@ async fn any_server_is_understood_by_its_addresses_and_names() {
     let stand = Stand::start().await;
     let at = |path: &str| format!("{}{path}", stand.url).parse::<Url>().expect("a URL");
     let names = [("sub", "user.uid"), ("name", "user.display"), ("email", "mail")];
-    let upstream = Upstream::new(Settings {
+    let upstream = upstream_of(Settings {
         issuer: None,
         endpoints: Some(Endpoints {
             authorization: at("/a"),

@@ -98,7 +98,7 @@ async fn those_without_discovery_stand_where_they_are_documented() {
             "email public_profile",
         ),
     ] {
-        let upstream = Upstream::new(Settings {
+        let upstream = upstream_of(Settings {
             issuer: None,
             allow_private_addresses: false,
             ..settings(preset, "https://unused.example")

@@ -68,7 +68,7 @@ async fn what_cannot_work_is_said_before_anybody_tries() {
     let keyless = examine(&provider.upstream()).await.expect_err("a fault");
     assert!(keyless.message.contains("no key"), "{keyless:?}");
 
-    let lost = Upstream::new(settings(
+    let lost = upstream_of(settings(
         Preset::Oidc,
         &format!("{}/elsewhere", provider.stand.url),
     ));

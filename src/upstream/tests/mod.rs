@@ -39,6 +39,10 @@ fn settings(preset: Preset, issuer: &str) -> Settings {
     }
 }
 
+fn upstream_of(settings: Settings) -> Upstream {
+    Upstream::new(settings, &Clients::default())
+}
+
 fn ask() -> Ask<'static> {
     Ask {
         redirect_uri: CALLBACK,
@@ -79,12 +83,17 @@ async fn redeem(upstream: &Upstream) -> Result<Arrival, UpstreamError> {
 struct OpenId {
     stand: Stand,
     key: Key,
+    clients: Clients,
 }
 
 impl OpenId {
     async fn with(key: Key) -> Self {
         let stand = Stand::start().await;
-        let provider = Self { stand, key };
+        let provider = Self {
+            stand,
+            key,
+            clients: Clients::default(),
+        };
         provider.publish(provider.metadata());
         provider.publish_keys(&[&provider.key]);
         provider.answer(&provider.claims());
@@ -156,7 +165,7 @@ impl OpenId {
     }
 
     fn upstream_as(&self, preset: Preset) -> Upstream {
-        Upstream::new(settings(preset, &self.stand.url))
+        Upstream::new(settings(preset, &self.stand.url), &self.clients)
     }
 
     /// Why a token is not believed.
@@ -173,7 +182,7 @@ impl OpenId {
 #[test]
 fn errands_can_be_moved_between_threads() {
     fn is_send<T: Send>(_: T) {}
-    let upstream = Upstream::new(settings(Preset::Oidc, "https://id.example"));
+    let upstream = upstream_of(settings(Preset::Oidc, "https://id.example"));
     let secret = Secret::new("");
     is_send(upstream.authorization_url(&ask(), now()));
     is_send(upstream.refresh(&secret, None, now()));

@@ -54,6 +54,9 @@ pub enum Face {
         /// Another arrival, which waits for its user to prove this account: the state of its attempt.
         #[serde(skip_serializing_if = "Option::is_none")]
         join: Option<String>,
+        /// The page of the account that asked for a fresh login, by its word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        then: Option<String>,
     },
     /// The Better Auth protocol. The addresses were found to be trusted before.
     BetterAuth {

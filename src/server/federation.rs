@@ -1,5 +1,6 @@
 //! What `[[providers]]` means.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ServerError;
@@ -44,6 +45,15 @@ fn entry(provider: &config::Provider, clients: &Clients) -> Result<Entry, Server
         keeps_tokens: provider.store_tokens,
         logs_out: provider.logout,
     })
+}
+
+/// The issuers of the identities of each provider, where they are fixed, by its id.
+pub fn issuers(config: &Config) -> BTreeMap<String, String> {
+    let fixed = config
+        .providers
+        .iter()
+        .filter_map(|provider| Some((provider.id.clone(), settings(provider).identity_issuer()?)));
+    fixed.collect()
 }
 
 /// How a provider is spoken to.

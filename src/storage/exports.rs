@@ -74,7 +74,8 @@ const FIND: &str = concat!(
     ", ",
     rows!(
         "identities",
-        "SELECT provider, issuer, subject, created_at, updated_at FROM identities
+        "SELECT provider, issuer, subject, profile, tokens_sealed IS NOT NULL AS keeps_tokens, last_used_at, created_at,
+            updated_at FROM identities
             WHERE user_id = $1 ORDER BY created_at"
     ),
     ", ",

@@ -151,7 +151,8 @@ pub async fn run(shell: &Shell, options: Options) -> Result<(), CommandError> {
             warn_of_cookies(shell, place, &options);
             let db = place.db.with_limit(LIMIT);
             let sessions = server::provider_settings(&place.config).sessions;
-            let mut import = Import::new(&db, place.random, sessions, &origin, mode);
+            let issuers = server::federation::issuers(&place.config);
+            let mut import = Import::new(&db, place.random, sessions, &origin, &issuers, mode);
             let mut feed = Feed::open(&options, hash_config, &secrets, place.now()).await?;
             let mut progress = Progress::start(shell.output);
             if !secrets.is_empty() {

@@ -1,6 +1,7 @@
 //! What comes in of a candidate, in what form, and what of it does not. Whether it is taken here already is not asked
 //! yet.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -34,6 +35,8 @@ const UNREMEMBERED: TimeDelta = TimeDelta::days(1);
 pub(super) struct Judge<'a> {
     pub random: &'a dyn Random,
     pub sessions: SessionPolicy,
+    /// The issuers of the providers that are configured, by their names.
+    pub issuers: &'a BTreeMap<String, String>,
     pub now: DateTime<Utc>,
 }
 
@@ -123,11 +126,28 @@ impl Judge<'_> {
         }
         Ok(ImportedIdentity {
             id: self.id(),
+            issuer: Some(self.issuer(&identity.provider, identity.issuer)),
             provider: identity.provider,
-            issuer: identity.issuer,
             subject: identity.subject,
             created_at: self.past(identity.created_at),
         })
+    }
+
+    /// Whose word the identity is: as the source says, or as the entry of that name does, or as everybody knows. An issuer
+    /// that nobody knows is one that no provider can claim, so nobody comes by such an identity.
+    fn issuer(&self, provider: &str, told: Option<String>) -> String {
+        let known = || match provider {
+            "google" => Some("https://accounts.google.com"),
+            "github" => Some("https://github.com"),
+            "discord" => Some("https://discord.com"),
+            "apple" => Some("https://appleid.apple.com"),
+            "gitlab" => Some("https://gitlab.com"),
+            "facebook" => Some("https://www.facebook.com"),
+            _ => None,
+        };
+        told.or_else(|| self.issuers.get(provider).cloned())
+            .or_else(|| known().map(str::to_owned))
+            .unwrap_or_else(|| format!("urn:signet:provider:{provider}"))
     }
 
     fn passkey(&self, passkey: CandidatePasskey) -> Result<ImportedPasskey, Reason> {

@@ -20,7 +20,7 @@ pub mod reason;
 mod standing;
 pub mod supabase;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -77,6 +77,7 @@ pub struct Import<'a> {
     random: &'a dyn Random,
     sessions: SessionPolicy,
     origin: &'a str,
+    issuers: &'a BTreeMap<String, String>,
     mode: Mode,
     counts: Counts,
     /// What earlier batches would have taken; only where nothing is written that would tell.
@@ -110,12 +111,14 @@ struct Sorted {
 }
 
 impl<'a> Import<'a> {
-    /// Begins one. `origin` names where the users come from, so that the same ones are known again.
+    /// Begins one. `origin` names where the users come from, so that the same ones are known again; `issuers` are those of
+    /// the providers that are configured, by their names.
     pub fn new(
         db: &'a Db,
         random: &'a dyn Random,
         sessions: SessionPolicy,
         origin: &'a str,
+        issuers: &'a BTreeMap<String, String>,
         mode: Mode,
     ) -> Self {
         Self {
@@ -123,6 +126,7 @@ impl<'a> Import<'a> {
             random,
             sessions,
             origin,
+            issuers,
             mode,
             counts: Counts::default(),
             seen: HashSet::new(),
@@ -175,6 +179,7 @@ impl<'a> Import<'a> {
         let judge = Judge {
             random: self.random,
             sessions: self.sessions,
+            issuers: self.issuers,
             now,
         };
         let (mut comers, mut refusals) = (Vec::with_capacity(records.len()), Vec::new());

@@ -75,10 +75,12 @@ pub async fn get(call: &mut Call) -> Outcome {
         Some(Face::Pages {
             authorization_request,
             join,
+            then,
         }) => {
             let back = federated::Back {
                 authorization_request,
                 join,
+                then,
                 provider_id: &provider_id,
             };
             Ok(federated::finish(&call.site, &call.request, &back, finished, call.now).await)

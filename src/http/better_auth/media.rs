@@ -64,10 +64,16 @@ pub async fn read(request: &HttpRequest, mut payload: Payload, media: Media) -> 
     ))
 }
 
+/// What a page without a script sends.
+const SIGN_IN: [&str; 5] = ["name", "email", "password", "image", "callbackURL"];
+
+/// What another provider sends (RFC 6749 §4.1.2, RFC 9207 §2; `user` is Apple's).
+const CALLBACK: [&str; 6] = ["state", "code", "error", "error_description", "iss", "user"];
+
 /// A form as an object of texts. A box that is ticked is no text.
 fn of_form(fields: &Fields) -> Value {
     let mut object = Map::new();
-    for name in ["name", "email", "password", "image", "callbackURL"] {
+    for name in SIGN_IN.into_iter().chain(CALLBACK) {
         if let Some(text) = fields.text(name) {
             object.insert(name.to_owned(), text.into());
         }

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use url::form_urlencoded;
 use uuid::Uuid;
 
+use super::account::again;
 use super::pending::{self, Pending};
 use super::view::{ProviderView, Text};
 use super::visit::{Visit, either};
@@ -104,6 +105,9 @@ pub async fn set_out(
     let back = Back {
         authorization_request: pending.map(|pending| *pending.id.as_uuid()),
         join,
+        then: Fields::parse(request.query_string().as_bytes())
+            .ok()
+            .and_then(|query| query.owned("for")),
         provider_id: entry.id(),
     };
     let asked = pending.map(|pending| &pending.resumed.proven.request);
@@ -161,6 +165,8 @@ pub struct Back<'a> {
     pub authorization_request: Option<Uuid>,
     /// Another arrival, which waits to join the account.
     pub join: Option<String>,
+    /// The page of the account that asked for a fresh login, by its word.
+    pub then: Option<String>,
     /// The provider.
     pub provider_id: &'a str,
 }
@@ -171,6 +177,7 @@ impl Back<'_> {
         Face::Pages {
             authorization_request: self.authorization_request,
             join: self.join.clone(),
+            then: self.then.clone(),
         }
     }
 
@@ -227,6 +234,7 @@ pub async fn finish(
         End::Waits(state) => {
             let back = Back {
                 join: Some(state.expose().to_owned()),
+                then: None,
                 authorization_request: back.authorization_request,
                 provider_id: back.provider_id,
             };
@@ -253,7 +261,7 @@ async fn entered(
     }
     Ok(match id {
         Some(id) => site.path(&format!("/oauth2/authorize/{id}")),
-        None => site.path("/account"),
+        None => site.path(again::page_of(back.then.as_deref()).1),
     })
 }
 

@@ -26,7 +26,7 @@ use super::assets::{Assets, Logo};
 
 pub use account::{AccountPage, LoggedOutPage, LogoutPage, SessionView};
 pub use consent::{ConsentPage, ResourceView, ScopeView};
-pub use identities::{IdentitiesPage, IdentityView, ProviderView};
+pub use identities::{AgainPage, IdentitiesPage, IdentityView, ProviderView};
 pub use notice::{BusyPage, ErrorPage, FormPostPage};
 pub use settings::{ApplicationView, ApplicationsPage, CurrentPassword, NewPasswordPage, ProfilePage};
 pub use sign_in::{ContinueAs, FormErrors, FreshReason, LoginPage, PasswordAdvice, SignupPage};
@@ -160,7 +160,7 @@ macro_rules! templates {
 
 templates! {
     "base.html", "fields.html", "login.html", "signup.html", "consent.html", "logout.html",
-    "logged_out.html", "account.html", "step.html", "new_password.html", "profile.html",
+    "logged_out.html", "account.html", "step.html", "again.html", "new_password.html", "profile.html",
     "applications.html", "identities.html", "error.html", "busy.html", "form_post.html",
 }
 

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use super::pair::{Pair, entry_of, session_of, through};
+use super::pair::{Pair, session_of, through};
 use crate::support::app::TestApp;
 use crate::support::browser::{Answer, Browser};
 use crate::support::jar::Jar;
@@ -73,7 +73,8 @@ fn error_of(answer: &Answer) -> (u16, String) {
 
 async fn pair(entry: &str) -> Pair {
     Pair::with(entry, |options| {
-        options.site.better_auth.trusted_origins = vec![APP.to_owned()]
+        options.site.better_auth.trusted_origins = vec![APP.to_owned()];
+        options.settings.rate_limits = false;
     })
     .await
 }
@@ -131,7 +132,6 @@ async fn setting_out_answers_with_the_address_above() {
             (403, "INVALID_NEW_USER_CALLBACK_URL"),
         ),
     ] {
-        pair.below.advance(TimeDelta::seconds(11));
         let answer = page.post("/sign-in/social", asked(more.clone())).await;
         assert_eq!(error_of(&answer), (expected.0, expected.1.to_owned()), "{more}");
     }
@@ -189,7 +189,6 @@ async fn what_fails_is_told_where_the_page_said() {
     let answer = page.get(&format!("/callback/above?state={state}")).await;
     assert_eq!(answer.header("location"), Some(&*failed("no_code")));
 
-    pair.below.advance(TimeDelta::seconds(11));
     let answer = page.post("/sign-in/social", asked(json!({}))).await;
     let state = url_of(&answer)
         .query_pairs()
@@ -227,7 +226,6 @@ async fn what_fails_is_told_where_the_page_said() {
     assert_eq!(session_of(&mut page.jar).await, Value::Null);
 
     // Without an address for errors, our own page.
-    pair.below.advance(TimeDelta::seconds(11));
     let answer = page
         .arrive("/sign-in/social", json!({"errorCallbackURL": ""}), &ada)
         .await;
@@ -242,7 +240,8 @@ async fn what_fails_is_told_where_the_page_said() {
         .expect("one")
         .1
         .into_owned();
-    let mut without = Page::new(&pair.below.second_node().await);
+    let node = pair.below.second_node().await;
+    let mut without = Page::new(&node);
     without.jar.cookies = page.jar.cookies.clone();
     let answer = without
         .get(&format!("/callback/above?state={state}&code=x"))
@@ -520,7 +519,8 @@ async fn tokens_that_are_not_kept_are_not_handed_out() {
     let answer = page.get(&format!("/account-info?accountId={id}")).await;
     assert_eq!(error_of(&answer), (400, "ACCESS_TOKEN_NOT_FOUND".to_owned()));
     // Neither the password nor a provider that is gone has any.
-    let mut without = Page::new(&pair.below.second_node().await);
+    let node = pair.below.second_node().await;
+    let mut without = Page::new(&node);
     without.jar.cookies = page.jar.cookies.clone();
     for path in ["/get-access-token", "/refresh-token"] {
         let answer = without.post(path, named.clone()).await;
@@ -566,13 +566,11 @@ async fn an_id_token_that_the_application_has_signs_in_once() {
     assert_eq!(error_of(&answer), (401, "INVALID_TOKEN".to_owned()), "once");
 
     let other = id_token(&pair, "other@example.org").await;
-    pair.below.advance(TimeDelta::seconds(11));
     for body in [
         given(&format!("{}x", other)),
         given("none"),
         json!({"provider": "above", "idToken": {"token": other, "nonce": "another"}}),
     ] {
-        pair.below.advance(TimeDelta::seconds(6));
         let answer = Page::new(&pair.below).post("/sign-in/social", body).await;
         assert_eq!(error_of(&answer), (401, "INVALID_TOKEN".to_owned()));
     }

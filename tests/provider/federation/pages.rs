@@ -124,7 +124,6 @@ async fn an_identity_is_linked_and_opens_the_account_and_is_unlinked_again() {
     let mut other = Jar::new(&pair.below);
     sign_in(&mut other, &ada).await;
     assert_eq!(session_of(&mut other).await["user"]["email"], ADA);
-    jar.enter(ADA).await;
 
     let page = jar.get("/account/identities").await;
     assert!(page.body.contains("ada.elsewhere@example.com"), "{}", page.body);
@@ -256,4 +255,36 @@ async fn a_logout_goes_on_to_the_provider_where_the_operator_wants_that() {
     // What nobody sealed leads nowhere.
     let answer = jar.get("/logout/returned?state=e30.AAAA").await;
     assert_eq!(answer.location().path(), "/logout");
+}
+
+#[tokio::test]
+async fn whoever_has_no_password_proves_again_who_they_are_at_the_provider() {
+    let pair = Pair::start().await;
+    let ada = pair.person(ADA).await;
+    let mut jar = Jar::new(&pair.below);
+    sign_in(&mut jar, &ada).await;
+    let before = session_of(&mut jar).await;
+    pair.below.advance(TimeDelta::days(2));
+    pair.above.advance(TimeDelta::days(2));
+    let page = jar.get("/account/email").await;
+    let page = jar.get(page.location().as_str()).await;
+    assert_eq!(page.url.path(), "/account/again");
+    let answer = jar.submit_to(&page, "/login/with/above", &[]).await;
+    // The provider is asked not to take an old login for it.
+    let url = answer.location();
+    assert!(
+        url.query_pairs()
+            .any(|(name, value)| name == "prompt" && value == "login"),
+        "{url}"
+    );
+    let page = ada.open(url.as_str()).await;
+    let back = ada.log_in(&page, ADA).await.location();
+    let answer = jar.get(back.as_str()).await;
+    assert_eq!(answer.location().path(), "/account/email", "{answer:#?}");
+    assert_eq!(jar.get("/account/email").await.status, 200);
+    let after = session_of(&mut jar).await;
+    assert_eq!(
+        after["session"]["id"], before["session"]["id"],
+        "the session stays what it is"
+    );
 }

@@ -4,10 +4,14 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::super::view::{ButtonView, FactView, LinkView, PasswordField, StepForm, StepPage, Text};
+use super::super::federated;
+use super::super::view::{
+    AgainPage, ButtonView, FactView, LinkView, PasswordField, ProviderView, StepForm, StepPage, Text,
+};
 use super::super::visit::{Member, either};
 use crate::domain::mail::MailParams;
 use crate::flows::accounts::has_password;
+use crate::flows::federation::identities;
 use crate::flows::login::{self, LoginError, LoginOutcome};
 use crate::http::body::Form;
 use crate::http::fields::Fields;
@@ -80,10 +84,22 @@ async fn show(member: &Member<'_>, error: Option<Text>) -> Result<HttpResponse, 
         StatusCode::OK
     };
     let (word, _) = page(member.request);
+    let linked = identities::list(&site.provider, user)
+        .await
+        .map_err(|error| member.failed(&LoginError::from(error)))?;
+    let entries = site.provider.federation.entries().iter();
+    let entries = entries.filter(|entry| linked.iter().any(|identity| identity.provider == entry.id()));
+    let providers: Vec<_> = federated::buttons(site, entries, "/login/with", None, None)
+        .into_iter()
+        .map(|button| ProviderView {
+            action: format!("{}?for={word}", button.action),
+            ..button
+        })
+        .collect();
     let lead = if has_password {
         "Your last sign-in was a while ago. Enter your password, so that we can be sure that it is you."
     } else {
-        "Your last sign-in was a while ago. Sign in by e-mail once more, so that we can be sure that it is you."
+        "Your last sign-in was a while ago. Sign in once more, so that we can be sure that it is you."
     };
     let mut links = vec![LinkView::new("Back to your account", site.path("/account"))];
     if site.provider.settings.mail {
@@ -102,13 +118,22 @@ async fn show(member: &Member<'_>, error: Option<Text>) -> Result<HttpResponse, 
         }),
         links,
     };
+    let page = AgainPage {
+        step: page,
+        providers,
+        csrf: member.visitor.csrf(site),
+    };
     Ok(member.show(status, &page))
 }
 
-/// The page that asked, by the word in the address: one of ours, whatever the word is.
+/// The page that asked, by the word in the address.
 fn page(request: &HttpRequest) -> (&'static str, &'static str) {
     let query = Fields::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let word = query.text("for");
+    page_of(query.text("for"))
+}
+
+/// The page of a word: one of ours, whatever the word is.
+pub fn page_of(word: Option<&str>) -> (&'static str, &'static str) {
     let known = PAGES.into_iter().find(|(known, _)| word == Some(*known));
     known.unwrap_or(("account", "/account"))
 }

@@ -103,6 +103,7 @@ async fn added(site: &Site, request: &HttpRequest, form: Form) -> Result<HttpRes
     let back = Back {
         authorization_request: None,
         join: None,
+        then: None,
         provider_id: entry.id(),
     };
     let way = Way {

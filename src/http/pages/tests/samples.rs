@@ -257,6 +257,14 @@ pub(super) fn applications(text: &str) -> ApplicationsPage {
     }
 }
 
+pub(super) fn again(text: &str) -> AgainPage {
+    AgainPage {
+        step: step(text),
+        providers: providers(text),
+        csrf: text.to_owned(),
+    }
+}
+
 pub(super) fn identities(text: &str) -> IdentitiesPage {
     let identity = |number: usize| IdentityView {
         label: text.to_owned(),
@@ -334,6 +342,7 @@ pub(super) fn full(text: &str) -> Vec<(&'static str, String)> {
         ("step", pages.render(&step(text))),
         ("new password", pages.render(&new_password(text))),
         ("profile", pages.render(&profile(text))),
+        ("again", pages.render(&again(text))),
         ("identities", pages.render(&identities(text))),
         ("applications", pages.render(&applications(text))),
         ("error", pages.render(&error(text))),

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use minijinja::{Value, context};
 
 use super::account::moment;
-use super::{LinkView, Page, Text};
+use super::{LinkView, Page, StepPage, Text};
 
 /// A button that leads to another provider.
 pub struct ProviderView {
@@ -19,6 +19,28 @@ pub struct ProviderView {
 impl From<&ProviderView> for Value {
     fn from(provider: &ProviderView) -> Self {
         context! { label => &provider.label, icon => &provider.icon, action => &provider.action }
+    }
+}
+
+/// A step that going by one of the user's providers does as well.
+pub struct AgainPage {
+    /// The step.
+    pub step: StepPage,
+    /// The providers, a form each.
+    pub providers: Vec<ProviderView>,
+    /// The value of their `csrf` field.
+    pub csrf: String,
+}
+
+impl Page for AgainPage {
+    const TEMPLATE: &'static str = "again.html";
+
+    fn context(&self) -> Value {
+        context! {
+            providers => self.providers.iter().map(Value::from).collect::<Value>(),
+            providers_csrf => &self.csrf,
+            ..self.step.context()
+        }
     }
 }
 

@@ -4,9 +4,11 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::ids::{IdentityId, UserId};
 use super::mac::MacKey;
 use super::secret::PlainToken;
 
@@ -113,5 +115,40 @@ pub struct IdentityProfile {
 impl fmt::Debug for IdentityProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IdentityProfile")
+    }
+}
+
+/// Who a user is at another provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The row.
+    pub id: IdentityId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The entry of the configuration that it came by last.
+    pub provider: String,
+    /// `iss` there.
+    pub issuer: String,
+    /// `sub` there.
+    pub subject: String,
+    /// What the provider said at the last sign-in.
+    pub profile: IdentityProfile,
+    /// The provider's tokens, encrypted.
+    pub tokens: Option<SealedTokens>,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When the user last came by it.
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+/// Encrypted tokens.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedTokens(pub String);
+
+impl fmt::Debug for SealedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedTokens")
     }
 }

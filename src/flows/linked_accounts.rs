@@ -5,9 +5,9 @@ use chrono::{DateTime, Utc};
 
 use super::federation::identities::{self, UnlinkOutcome};
 use super::provider::Provider;
+use crate::domain::federation::Identity;
 use crate::domain::ids::IdentityId;
 use crate::domain::user::User;
-use crate::storage::identities::Identity;
 use crate::storage::{self, StorageError, users};
 
 /// The provider of passwords: ourselves.

@@ -6,7 +6,7 @@ use tokio_postgres::types::{Json, Type};
 
 use super::users::{self, user_columns};
 use super::{Execute, StorageError, Tx};
-use crate::domain::federation::IdentityProfile;
+use crate::domain::federation::{Identity, IdentityProfile, SealedTokens};
 use crate::domain::ids::{IdentityId, UserId};
 use crate::domain::user::User;
 
@@ -29,41 +29,6 @@ pub const STATEMENTS: &[&str] = &[
     DELETE,
     REMOVE_PASSWORD,
 ];
-
-/// Who a user is at another provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The row.
-    pub id: IdentityId,
-    /// Whose it is.
-    pub user_id: UserId,
-    /// The entry of the configuration that it came by last.
-    pub provider: String,
-    /// `iss` there.
-    pub issuer: String,
-    /// `sub` there.
-    pub subject: String,
-    /// What the provider said at the last sign-in.
-    pub profile: IdentityProfile,
-    /// The provider's tokens, encrypted.
-    pub tokens: Option<SealedTokens>,
-    /// Since when.
-    pub created_at: DateTime<Utc>,
-    /// When it last changed.
-    pub updated_at: DateTime<Utc>,
-    /// When the user last came by it.
-    pub last_used_at: Option<DateTime<Utc>>,
-}
-
-/// Encrypted tokens.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedTokens(pub String);
-
-impl std::fmt::Debug for SealedTokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealedTokens")
-    }
-}
 
 /// An identity that comes in.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use super::policy::Linking;
 use super::tokens::KeptTokens;
 use crate::domain::browser_session::AMR_FEDERATED;
 use crate::domain::email::{EmailAddress, EmailKey};
-use crate::domain::federation::IdentityProfile;
+use crate::domain::federation::{IdentityProfile, SealedTokens};
 use crate::domain::ids::{IdentityId, UserId};
 use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::user::{Profile, User, is_picture, parse_name};
@@ -24,7 +24,7 @@ use crate::flows::limits::{self, Key, Limit};
 use crate::flows::login::LoginError;
 use crate::flows::mails;
 use crate::flows::provider::Provider;
-use crate::storage::identities::{self, NewIdentity, SealedTokens};
+use crate::storage::identities::{self, NewIdentity};
 use crate::storage::users::{self, Insertion, NewUser, Signup};
 use crate::storage::{StorageError, Tx, sessions};
 use crate::upstream::{Arrival, Person};
@@ -328,6 +328,17 @@ pub enum LinkRule {
     Verified,
     /// Those that have the account's own address, verified there.
     SameAddress,
+}
+
+impl LinkRule {
+    /// Clients of the Better Auth protocol rely on its rules.
+    pub const fn of_protocol(provider: &Provider) -> Self {
+        if provider.settings.accounts.links_other_addresses {
+            Self::Verified
+        } else {
+            Self::SameAddress
+        }
+    }
 }
 
 /// Adds an identity to an account.

@@ -277,8 +277,7 @@ async fn judge(
 fn link_rule(provider: &Provider, face: &Face) -> LinkRule {
     match face {
         Face::Pages { .. } => LinkRule::Any,
-        Face::BetterAuth { .. } if provider.settings.accounts.links_other_addresses => LinkRule::Verified,
-        Face::BetterAuth { .. } => LinkRule::SameAddress,
+        Face::BetterAuth { .. } => LinkRule::of_protocol(provider),
     }
 }
 

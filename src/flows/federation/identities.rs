@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::federation::Identity;
 use crate::domain::ids::IdentityId;
 use crate::domain::user::User;
 use crate::flows::accounts::profile::{self, Change, ProfileOutcome};
 use crate::flows::provider::Provider;
 use crate::storage::StorageError;
-use crate::storage::identities::{self, Identity};
+use crate::storage::identities;
 
 /// How many identities are listed.
 const LISTED: i64 = 100;

@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Entry;
 use super::sealed::{seal, unseal};
+use crate::domain::federation::{Identity, SealedTokens};
 use crate::domain::ids::IdentityId;
 use crate::domain::secret::Secret;
 use crate::flows::provider::Provider;
 use crate::storage::StorageError;
-use crate::storage::identities::{self, Identity, SealedTokens};
-use crate::upstream::{Tokens, UpstreamError};
+use crate::storage::identities;
+use crate::upstream::UpstreamError;
+
+pub use crate::upstream::Tokens;
 
 /// How long an access token must still be good for to be handed out as it is.
 const LEEWAY: TimeDelta = TimeDelta::seconds(5);
@@ -86,12 +89,24 @@ pub enum TokensError {
     /// The one that renews them is not among them.
     #[error("no refresh token is kept")]
     NoRefreshToken,
+    /// The provider renews none.
+    #[error("the provider renews no tokens")]
+    NotRenewable,
     /// The provider.
     #[error(transparent)]
-    Upstream(#[from] UpstreamError),
+    Upstream(UpstreamError),
     /// The database did not answer.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<UpstreamError> for TokensError {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::NoRefresh => Self::NotRenewable,
+            error => Self::Upstream(error),
+        }
+    }
 }
 
 /// The tokens of an identity as they are.

@@ -9,12 +9,11 @@ use super::answer::{ApiError, Outcome, done, json};
 use super::call::Call;
 use super::input::Input;
 use super::objects::{AccountObject, date};
+use crate::domain::federation::Identity;
 use crate::flows::federation::Entry;
 use crate::flows::federation::identities::{self, UnlinkOutcome};
-use crate::flows::federation::tokens::{self, TokensError};
+use crate::flows::federation::tokens::{self, Tokens, TokensError};
 use crate::flows::linked_accounts;
-use crate::storage::identities::Identity;
-use crate::upstream::Tokens;
 
 /// What an account is named by, in bodies and queries that must say nothing else.
 const NAMES: [&str; 3] = ["accountId", "useAccountCookie", "userId"];
@@ -86,7 +85,10 @@ pub async fn access_token(call: &mut Call) -> Outcome {
     let tokens = tokens::current(&site.provider, entry, &identity, call.now).await;
     let tokens = tokens.map_err(|error| match error {
         TokensError::Storage(error) => error.into(),
-        TokensError::None | TokensError::NoRefreshToken | TokensError::Upstream(_) => {
+        TokensError::None
+        | TokensError::NoRefreshToken
+        | TokensError::NotRenewable
+        | TokensError::Upstream(_) => {
             ApiError::bad_request("FAILED_TO_GET_ACCESS_TOKEN", "Failed to get a valid access token")
         }
     })?;
@@ -122,7 +124,7 @@ pub async fn refresh_token(call: &mut Call) -> Outcome {
         TokensError::None | TokensError::NoRefreshToken => {
             ApiError::bad_request("REFRESH_TOKEN_NOT_FOUND", "Refresh token not found")
         }
-        TokensError::Upstream(crate::upstream::UpstreamError::NoRefresh) => {
+        TokensError::NotRenewable => {
             ApiError::bad_request("TOKEN_REFRESH_NOT_SUPPORTED", "Token refresh not supported")
         }
         TokensError::Upstream(_) => {
@@ -187,7 +189,10 @@ pub async fn info(call: &mut Call) -> Outcome {
     let tokens = tokens::current(&site.provider, entry, &identity, call.now).await;
     let tokens = tokens.map_err(|error| match error {
         TokensError::Storage(error) => error.into(),
-        TokensError::None | TokensError::NoRefreshToken | TokensError::Upstream(_) => {
+        TokensError::None
+        | TokensError::NoRefreshToken
+        | TokensError::NotRenewable
+        | TokensError::Upstream(_) => {
             ApiError::bad_request("ACCESS_TOKEN_NOT_FOUND", "Access token not found")
         }
     })?;

@@ -11,15 +11,13 @@ use super::input::Input;
 use super::mailed::some_url;
 use super::objects::{UserObject, token as token_of};
 use crate::domain::federation::{Face, Intent, Way};
-use crate::domain::mail::MailParams;
 use crate::domain::secret::Secret;
 use crate::domain::session_token::Form;
 use crate::flows::browser::Stay;
 use crate::flows::federation::Entry;
-use crate::flows::federation::arrive::{self, Arriving, LinkRule, Outcome as Arrived, Refusal};
+use crate::flows::federation::arrive::{Outcome as Arrived, Refusal};
 use crate::flows::federation::begin::{BeginError, Wish, begin};
-use crate::flows::federation::id_token::{self, IdTokenError};
-use crate::upstream::{Arrival, IdTokenAnswer, UpstreamError};
+use crate::flows::federation::id_token::{self, GivenToken, IdTokenError};
 
 /// Where a browser goes whose page named no address.
 const HOME: &str = "/";
@@ -56,13 +54,6 @@ struct Asked<'a> {
     login_hint: Option<&'a str>,
     parameters: Vec<(String, String)>,
     id_token: Option<GivenToken>,
-}
-
-/// An ID token that the application has already.
-struct GivenToken {
-    token: Secret,
-    nonce: Option<String>,
-    access_token: Option<Secret>,
 }
 
 fn read<'a>(input: &mut Input<'a>) -> Asked<'a> {
@@ -248,18 +239,12 @@ async fn sign_in_by_token(call: &mut Call, asked: &Asked<'_>, given: &GivenToken
     }
     let site = call.site.clone();
     let entry = entry(&site.provider.federation, asked.provider)?;
-    let arrival = arrival_of(call, entry, given).await?;
     let visitor = call.visitor().await?;
-    let mail_params = MailParams::default();
-    let arriving = Arriving {
-        entry,
-        arrival: &arrival,
-        mail_params: &mail_params,
-    };
     let outcome = {
         let browser = call.browser(&visitor, Stay::Remembered);
-        arrive::sign_in(&site.provider, &arriving, &browser, call.now).await?
+        id_token::sign_in(&site.provider, entry, given, &browser, call.now).await
     };
+    let outcome = outcome.map_err(not_believed)?;
     let logged_in = match outcome {
         Arrived::LoggedIn { logged_in, .. } => logged_in,
         Arrived::AddressTaken | Arrived::Linked => return Err(not_linked("account not linked")),
@@ -306,19 +291,8 @@ async fn link_by_token(call: &mut Call, asked: &Asked<'_>, given: &GivenToken) -
     let site = call.site.clone();
     let entry = entry(&site.provider.federation, asked.provider)?;
     let user = call.logged_in().await?.present.user;
-    let arrival = arrival_of(call, entry, given).await?;
-    let mail_params = MailParams::default();
-    let arriving = Arriving {
-        entry,
-        arrival: &arrival,
-        mail_params: &mail_params,
-    };
-    let rule = if site.provider.settings.accounts.links_other_addresses {
-        LinkRule::Verified
-    } else {
-        LinkRule::SameAddress
-    };
-    match arrive::link(&site.provider, &arriving, &user, rule, call.now).await? {
+    let linked = id_token::link(&site.provider, entry, given, &user, call.now).await;
+    match linked.map_err(not_believed)? {
         Arrived::Refused(Refusal::LinkedElsewhere) => Err(ApiError::new(
             StatusCode::CONFLICT,
             "SOCIAL_ACCOUNT_ALREADY_LINKED",
@@ -342,34 +316,19 @@ async fn link_by_token(call: &mut Call, asked: &Asked<'_>, given: &GivenToken) -
     }
 }
 
-async fn arrival_of(call: &Call, entry: &Entry, given: &GivenToken) -> Result<Arrival, ApiError> {
-    let answer = IdTokenAnswer {
-        token: &given.token,
-        nonce: given.nonce.as_deref(),
-        access_token: given.access_token.as_ref(),
-    };
-    let arrived = id_token::arrival(&call.site.provider, entry, &answer, call.now).await;
-    arrived.map_err(|error| {
-        let status = StatusCode::UNAUTHORIZED;
-        match error {
-            IdTokenError::Storage(error) => error.into(),
-            IdTokenError::Upstream(UpstreamError::NoIdTokens) => ApiError::new(
-                StatusCode::NOT_FOUND,
-                "ID_TOKEN_NOT_SUPPORTED",
-                "id_token not supported",
-            ),
-            IdTokenError::Upstream(UpstreamError::Profile(_)) => {
-                ApiError::new(status, "FAILED_TO_GET_USER_INFO", "Failed to get user info")
-            }
-            IdTokenError::Upstream(error) => {
-                tracing::warn!(
-                    provider.id = entry.id(),
-                    error = &error as &dyn std::error::Error,
-                    "an ID token was refused"
-                );
-                ApiError::new(status, "INVALID_TOKEN", "Invalid token")
-            }
-            IdTokenError::Used => ApiError::new(status, "INVALID_TOKEN", "Invalid token"),
-        }
-    })
+fn not_believed(error: IdTokenError) -> ApiError {
+    match error {
+        IdTokenError::NotTried(error) => error.into(),
+        IdTokenError::NotSupported => ApiError::new(
+            StatusCode::NOT_FOUND,
+            "ID_TOKEN_NOT_SUPPORTED",
+            "id_token not supported",
+        ),
+        IdTokenError::Profile => ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "FAILED_TO_GET_USER_INFO",
+            "Failed to get user info",
+        ),
+        IdTokenError::Refused => ApiError::new(StatusCode::UNAUTHORIZED, "INVALID_TOKEN", "Invalid token"),
+    }
 }

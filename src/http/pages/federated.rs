@@ -14,13 +14,12 @@ use super::pending::{self, Pending};
 use super::view::{ProviderView, Text};
 use super::visit::{Visit, either};
 use crate::domain::federation::{Face, Intent, Way};
-use crate::domain::ids::{AuthorizationRequestId, SessionId};
-use crate::domain::secret::TokenHash;
+use crate::domain::ids::AuthorizationRequestId;
 use crate::flows::federation::Entry;
 use crate::flows::federation::arrive::{Outcome, Refusal};
 use crate::flows::federation::begin::{BeginError, Wish, begin};
 use crate::flows::federation::callback::{End, Failure, Finished, parse_state};
-use crate::flows::login as flow;
+use crate::flows::login;
 use crate::http::body::Form;
 use crate::http::cookies::Cookies;
 use crate::http::error;
@@ -28,7 +27,6 @@ use crate::http::fields::Fields;
 use crate::http::redirect::see_other;
 use crate::http::site::Site;
 use crate::http::visitor::{Visitor, set_login_cookies};
-use crate::storage::StorageError;
 
 /// The buttons of a page, each a form of its own, below the page's main one. `path` stands before the provider's id.
 pub fn buttons<'a>(
@@ -193,6 +191,15 @@ impl Back<'_> {
         site.path(&format!("{path}?{}", query.finish()))
     }
 
+    /// Where a user goes who is in: to who waits to join the account, or back to the request, or to the account.
+    fn entered(&self, site: &Site) -> String {
+        match self.authorization_request {
+            _ if self.join.is_some() => self.link(site, "/account/identities/join", &[]),
+            Some(id) => site.path(&format!("/oauth2/authorize/{id}")),
+            None => site.path(again::page_of(self.then.as_deref()).1),
+        }
+    }
+
     /// The login page, with a sentence about what went wrong.
     pub fn failed(&self, site: &Site, why: &str) -> String {
         self.link(site, "/login", &[("failed", self.provider_id), ("why", why)])
@@ -223,10 +230,12 @@ pub async fn finish(
             let Some(browser) = Cookies::read(request, site).browser else {
                 return failed("state");
             };
-            let mut answer = match entered(site, back, browser.hash(), logged_in.session.id, now).await {
-                Ok(location) => see_other(&location),
-                Err(error) => return error::failure_page(site, request, &error),
-            };
+            let id = back.authorization_request.map(AuthorizationRequestId::from);
+            let noted = login::note(&site.provider, id, browser.hash(), logged_in.session.id, now).await;
+            if let Err(error) = noted {
+                return error::failure_page(site, request, &error);
+            }
+            let mut answer = see_other(&back.entered(site));
             set_login_cookies(site, &logged_in, answer.headers_mut());
             answer
         }
@@ -244,25 +253,6 @@ pub async fn finish(
         End::Arrived(Outcome::Refused(refusal)) => failed(word_of_refusal(refusal)),
         End::Failed(failure) => failed(word_of_failure(&failure)),
     }
-}
-
-/// Where a user goes who is in: to who waits to join the account, or back to the request.
-async fn entered(
-    site: &Site,
-    back: &Back<'_>,
-    browser: TokenHash,
-    session: SessionId,
-    now: DateTime<Utc>,
-) -> Result<String, StorageError> {
-    let id = back.authorization_request.map(AuthorizationRequestId::from);
-    flow::note(&site.provider, id, browser, session, now).await?;
-    if back.join.is_some() {
-        return Ok(back.link(site, "/account/identities/join", &[]));
-    }
-    Ok(match id {
-        Some(id) => site.path(&format!("/oauth2/authorize/{id}")),
-        None => site.path(again::page_of(back.then.as_deref()).1),
-    })
 }
 
 /// The words in the addresses of pages; what they say stands in [`sentence`].

@@ -9,7 +9,7 @@ use super::super::view::{
     ButtonKind, ButtonView, FactView, IdentitiesPage, IdentityView, LinkView, StepForm, StepPage, Text,
 };
 use super::super::visit::{Member, either};
-use crate::domain::federation::{Intent, Way};
+use crate::domain::federation::{Identity, Intent, Way};
 use crate::domain::ids::IdentityId;
 use crate::flows::accounts::has_password;
 use crate::flows::federation::arrive::Outcome;
@@ -22,7 +22,6 @@ use crate::http::error;
 use crate::http::fields::Fields;
 use crate::http::redirect::see_other;
 use crate::http::site::Site;
-use crate::storage::identities::Identity;
 
 const PATH: &str = "/account/identities";
 

@@ -84,7 +84,7 @@ fn at<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 }
 
 /// What a preset calls it, the best first. All others use the names of OpenID Connect Core 1.0 §5.1.
-fn names<'a>(preset: Preset, ours: &'a str) -> Vec<&'a str> {
+fn names(preset: Preset, ours: &str) -> Vec<&str> {
     match (preset, ours) {
         (Preset::GitHub | Preset::Discord | Preset::Facebook, "sub") => vec!["id"],
         (Preset::GitHub, "name") => vec!["name", "login"],

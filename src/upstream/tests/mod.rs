@@ -3,6 +3,7 @@
 mod apis;
 mod asking;
 mod believing;
+mod dialects;
 mod examining;
 mod stand;
 mod trouble;

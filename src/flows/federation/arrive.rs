@@ -136,10 +136,10 @@ async fn known_user(
             tx.commit().await?;
             return Ok(Outcome::Refused(Refusal::Disabled));
         };
-        identities::insert(&tx, user.id, &parts.new(arriving, identity), now).await?;
+        identities::insert(&tx, user.id, &parts.row(arriving, identity), now).await?;
         user
     } else {
-        identities::used(&tx, identity, &parts.new(arriving, identity), now).await?;
+        identities::used(&tx, identity, &parts.row(arriving, identity), now).await?;
         user
     };
     if provider.settings.accounts.require_verified_email && !user.email_verified {
@@ -183,7 +183,7 @@ async fn account_with_address(
     let identity = IdentityId::generate(&*provider.random);
     let parts = Parts::of(provider, arriving, identity);
     let tx = provider.db.begin().await?;
-    if !identities::insert(&tx, account.id, &parts.new(arriving, identity), now).await? {
+    if !identities::insert(&tx, account.id, &parts.row(arriving, identity), now).await? {
         tx.commit().await?;
         return meanwhile(provider, arriving, browser, now).await;
     }
@@ -228,7 +228,7 @@ async fn stranger(
     let parts = Parts::of(provider, arriving, identity);
     let tx = provider.db.begin().await?;
     let made = users::insert(&tx, &new, now).await? == Insertion::Inserted
-        && identities::insert(&tx, new.id, &parts.new(arriving, identity), now).await?;
+        && identities::insert(&tx, new.id, &parts.row(arriving, identity), now).await?;
     if !made {
         // Nothing of this one is committed.
         drop(tx);
@@ -366,7 +366,7 @@ pub async fn link(
     }
     let identity = IdentityId::generate(&*provider.random);
     let parts = Parts::of(provider, arriving, identity);
-    let inserted = identities::insert(&provider.db, user.id, &parts.new(arriving, identity), now).await?;
+    let inserted = identities::insert(&provider.db, user.id, &parts.row(arriving, identity), now).await?;
     if inserted {
         tracing::info!(user.id = %user.id, provider.id = entry.id(), "an identity was linked");
         return Ok(Outcome::Linked);
@@ -374,7 +374,7 @@ pub async fn link(
     match identities::find_user(&provider.db, &arrival.issuer, &arrival.subject).await? {
         Some((known, owner)) if owner.id == user.id => {
             let parts = Parts::of(provider, arriving, known.id);
-            identities::used(&provider.db, known.id, &parts.new(arriving, known.id), now).await?;
+            identities::used(&provider.db, known.id, &parts.row(arriving, known.id), now).await?;
             Ok(Outcome::Linked)
         }
         _ => Ok(Outcome::Refused(Refusal::LinkedElsewhere)),
@@ -402,7 +402,7 @@ impl Parts {
         }
     }
 
-    fn new<'a>(&'a self, arriving: &'a Arriving<'_>, id: IdentityId) -> NewIdentity<'a> {
+    fn row<'a>(&'a self, arriving: &'a Arriving<'_>, id: IdentityId) -> NewIdentity<'a> {
         NewIdentity {
             id,
             provider: arriving.entry.id(),

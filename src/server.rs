@@ -12,6 +12,7 @@
 mod database;
 mod error;
 pub mod federation;
+mod pictures;
 mod settings;
 
 use std::net::{SocketAddr, TcpListener};

@@ -10,6 +10,7 @@ mod argon2id;
 pub mod breach;
 mod counters;
 pub mod foreign;
+mod memory;
 mod pool;
 mod strength;
 #[cfg(test)]

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::argon2id::{Memory, OutOfMemory};
 use super::counters::Counters;
+use super::memory::{Memory, OutOfMemory};
 use super::{Busy, Counts, HasherSettings, StartError};
 
 /// The least time to come back after. `Retry-After` speaks in seconds.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ServerError;
-use super::settings::read_logo;
+use super::pictures::read_logo;
 use crate::config::{self, Config, Linking, Preset};
 use crate::domain::secret::Secret;
 use crate::flows::federation::credential::Credential;

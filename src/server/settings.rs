@@ -1,12 +1,11 @@
 //! What the configuration means to each part: one function a part.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::TimeDelta;
 
+use super::pictures::read_logo;
 use super::{ServerError, federation};
 use crate::clock::SystemClock;
 use crate::config::{self, Config, JwtClaim, MasterKeySource};
@@ -22,7 +21,6 @@ use crate::flows::provider::{AccountSettings, NodeIdentity, Parts, Provider, Set
 use crate::flows::registry::Registry;
 use crate::flows::user_token::{UserField, UserTokenSettings};
 use crate::http::better_auth::MailedLinks;
-use crate::http::pages::assets::Logo;
 use crate::http::pages::view::Branding;
 use crate::http::{BetterAuthSettings, SiteSettings};
 use crate::jobs::send_mail::Post;
@@ -40,8 +38,6 @@ use crate::storage::Db;
 
 /// How many passwords may wait for each thread that hashes. The deadline sheds those that would wait too long.
 const HASH_QUEUE_PER_THREAD: usize = 128;
-/// The largest logo in bytes: every page loads it.
-const MAX_LOGO: u64 = 512 * 1024;
 
 /// The master keys: the first wraps new keys.
 ///
@@ -362,23 +358,6 @@ pub(super) fn site_settings(config: &Config) -> Result<SiteSettings, ServerError
             provider_icons: federation::icons(config)?,
         },
     })
-}
-
-/// A picture of the operator's.
-///
-/// # Errors
-/// When it is none.
-pub(super) fn read_logo(path: &Path) -> Result<Logo, ServerError> {
-    let wrong = |reason: String| ServerError::Logo {
-        path: path.to_owned(),
-        reason,
-    };
-    let unreadable = |error| wrong(format!("cannot be read: {error}"));
-    if path.metadata().map_err(unreadable)?.len() > MAX_LOGO {
-        return Err(wrong(format!("is larger than {} KiB", MAX_LOGO / 1024)));
-    }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    Logo::recognise(Bytes::from(bytes)).ok_or_else(|| wrong("is no picture that browsers show".to_owned()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 
-use super::status_lists::{unused_since, used_since_sql};
+use super::last_use::{unused_since, used_since_sql};
 use super::{Execute, StorageError};
 use crate::domain::client::{Client, ClientMetadata, ClientSecretMac};
 use crate::domain::ids::ClientId;

@@ -20,6 +20,7 @@ mod grants;
 pub mod identities;
 pub mod imports;
 pub mod keys;
+mod last_use;
 mod lease;
 pub mod limit_counters;
 pub mod logins;

@@ -9,9 +9,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::grants::grant_stands_sql;
+use super::last_use::used_since_sql;
 use super::{Execute, StorageError};
 use crate::domain::status_blocks::BLOCK;
-use crate::domain::status_list::{LONGEST_RETRY, LONGEST_TOKEN, SHARD, shown_for};
+use crate::domain::status_list::{LONGEST_RETRY, SHARD, shown_for};
 
 /// A time that lies between $1 and $2. Both ends are said: of an open range a planner who does not know the value
 /// expects a third of the table, and reads it whole.
@@ -20,19 +21,6 @@ macro_rules! lately_sql {
         concat!("(", $column, " > $1 AND ", $column, " <= $2)")
     };
 }
-
-/// Whether the family `g` may have given a token after the time of this parameter. A family that does not rotate
-/// does not tell.
-macro_rules! used_since_sql {
-    ($floor:literal) => {
-        concat!(
-            "(NOT g.rotates OR GREATEST(g.created_at, g.advanced_at, g.prev_at) > ",
-            $floor,
-            ")"
-        )
-    };
-}
-pub(super) use used_since_sql;
 
 /// Whether the family `g`, which has not been over since $1, no longer stands. The subquery has an OFFSET so that it is
 /// not joined, which might read whole tables, and the CASE keeps the index on expires_at out, which has nearly all
@@ -192,12 +180,6 @@ pub async fn list_shards(db: &impl Execute, now: DateTime<Utc>) -> Result<Vec<i6
     ];
     let rows = db.query(LIST_SHARDS, &params).await?;
     rows.iter().map(|row| Ok(row.try_get("shard")?)).collect()
-}
-
-/// What was last used before this time has no token left that a verifier takes, whatever the configuration was: for
-/// statements that delete many families, few of which are in use.
-pub(super) fn unused_since(now: DateTime<Utc>) -> DateTime<Utc> {
-    now - shown_for(LONGEST_TOKEN) - LONGEST_RETRY
 }
 
 const DELETE_EXPIRED: &str = "WITH tombstones AS (

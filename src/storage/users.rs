@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
 
+use super::last_use::{unused_since, used_since_sql};
 use super::logout_deliveries::insert_deliveries_sql;
-use super::status_lists::{unused_since, used_since_sql};
 use super::{Execute, StorageError, Tx};
 use crate::domain::email::{EmailAddress, EmailKey};
 use crate::domain::ids::UserId;

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 
 use url::Url;
-use uuid::Uuid;
-
-use super::place::{Place, canonical};
 
 /// A kind of provider. All but the last are known by name or by discovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,16 +61,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The `issuer` of all its identities, where that is known without asking the network: not for accounts of any
-    /// tenant of Microsoft, whose tokens name the tenant.
-    pub fn identity_issuer(&self) -> Option<String> {
-        match Place::of(self)? {
-            Place::Fixed { issuer, .. } => Some(issuer),
-            Place::OpenId { issuer } if self.preset == Preset::Microsoft && !names_a_tenant(&issuer) => None,
-            Place::OpenId { issuer } => Some(canonical(&issuer)),
-        }
-    }
-
     /// What is asked for where the entry says nothing.
     pub(super) fn scopes(&self) -> Vec<&str> {
         if self.scopes.is_empty() {
@@ -95,68 +82,5 @@ impl Settings {
             Preset::Google | Preset::Microsoft | Preset::GitLab | Preset::Oidc
         ) && !self.scopes.iter().any(|scope| scope == "openid");
         needed.then_some("openid").into_iter().chain(given).collect()
-    }
-}
-
-fn names_a_tenant(issuer: &Url) -> bool {
-    issuer
-        .path_segments()
-        .is_some_and(|mut segments| segments.any(|segment| Uuid::try_parse(segment).is_ok()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(preset: Preset, issuer: Option<&str>) -> Settings {
-        Settings {
-            id: "test".into(),
-            preset,
-            issuer: issuer.map(|issuer| issuer.parse().expect("a URL")),
-            client_id: "client".into(),
-            scopes: Vec::new(),
-            claims: BTreeMap::new(),
-            endpoints: None,
-            allow_private_addresses: false,
-        }
-    }
-
-    fn issuer(preset: Preset, issuer: Option<&str>) -> Option<String> {
-        settings(preset, issuer).identity_issuer()
-    }
-
-    #[test]
-    fn identities_have_the_issuer_of_their_place() {
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(issuer(Preset::Google, None), some("https://accounts.google.com"));
-        assert_eq!(issuer(Preset::GitHub, None), some("https://github.com"));
-        assert_eq!(
-            issuer(Preset::GitHub, Some("https://code.example/")),
-            some("https://code.example")
-        );
-        assert_eq!(
-            issuer(Preset::Oidc, Some("https://id.example/realm/")),
-            some("https://id.example/realm/")
-        );
-        assert_eq!(issuer(Preset::Oidc, None), None);
-        let tenant = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
-        assert_eq!(issuer(Preset::Microsoft, Some(tenant)), some(tenant));
-    }
-
-    #[test]
-    fn accounts_of_any_tenant_have_the_issuer_of_theirs() {
-        assert_eq!(issuer(Preset::Microsoft, None), None);
-        let organizations = "https://login.microsoftonline.com/organizations/v2.0";
-        assert_eq!(issuer(Preset::Microsoft, Some(organizations)), None);
-    }
-
-    #[test]
-    fn openid_providers_are_always_asked_for_an_id_token() {
-        let mut google = settings(Preset::Google, None);
-        google.scopes = vec!["email".into()];
-        assert_eq!(google.scopes(), ["openid", "email"]);
-        let mut discord = settings(Preset::Discord, None);
-        discord.scopes = vec!["identify".into()];
-        assert_eq!(discord.scopes(), ["identify"]);
     }
 }

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::arrive::{self, Arriving, LinkRule, Outcome, Refusal};
 use super::begin::redirect_uri;
-use super::{Entry, join, sealed};
+use super::sealed::{self, attempt_place};
+use super::{Entry, join};
 use crate::domain::federation::{Face, Intent, Proofs, Way};
 use crate::domain::ids::SessionId;
 use crate::domain::mail::MailParams;
@@ -60,7 +61,7 @@ pub async fn keep(
     returned: &Returned,
     now: DateTime<Utc>,
 ) -> Result<(), StorageError> {
-    match sealed::seal(provider, ANSWER, returned) {
+    match sealed::seal(provider, &attempt_place(state, ANSWER), returned) {
         Ok(sealed) => {
             federation_attempts::store_answer(&provider.db, state.hash(), provider_id, &sealed, now).await
         }
@@ -74,7 +75,7 @@ pub async fn keep(
     }
 }
 
-const ANSWER: &str = "federation_attempt/answer";
+const ANSWER: &str = "answer";
 
 /// What came of it.
 #[derive(Debug)]
@@ -155,7 +156,7 @@ pub async fn finish(
         return finished(way, End::Failed(Failure::ProviderGone));
     };
     let returned = match answer {
-        Some(answer) => sealed::unseal(provider, ANSWER, &answer).unwrap_or_default(),
+        Some(answer) => sealed::unseal(provider, &attempt_place(state, ANSWER), &answer).unwrap_or_default(),
         None => returned,
     };
     let arrival = match redeem(provider, entry, state, attempt.key_version, &returned, now).await {

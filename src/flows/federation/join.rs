@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::arrive::{self, Arriving, LinkRule, Outcome};
-use super::sealed::{seal, unseal};
+use super::sealed::{attempt_place, seal, unseal};
 use super::tokens::KeptTokens;
 use super::{Entry, begin};
 use crate::domain::mail::MailParams;
@@ -17,7 +17,7 @@ use crate::storage::StorageError;
 use crate::storage::federation_attempts;
 use crate::upstream::{Arrival, Person};
 
-const PLACE: &str = "federation_attempt/arrival";
+const WHAT: &str = "arrival";
 
 /// An arrival as it rests, inside what is encrypted.
 #[derive(Serialize, Deserialize)]
@@ -59,7 +59,7 @@ pub async fn wait(
         amr: arrival.amr.clone(),
         tokens: tokens.map(KeptTokens::of),
     };
-    match seal(provider, PLACE, &resting) {
+    match seal(provider, &attempt_place(state, WHAT), &resting) {
         Ok(sealed) => {
             federation_attempts::keep_arrival(&provider.db, state.hash(), &sealed, now + begin::LIFETIME)
                 .await
@@ -94,7 +94,8 @@ pub async fn find<'a>(
     now: DateTime<Utc>,
 ) -> Result<Option<Waiting<'a>>, StorageError> {
     let sealed = federation_attempts::find_arrival(&provider.db, state.hash(), browser, now).await?;
-    let resting: Option<Resting> = sealed.and_then(|sealed| unseal(provider, PLACE, &sealed));
+    let resting: Option<Resting> =
+        sealed.and_then(|sealed| unseal(provider, &attempt_place(state, WHAT), &sealed));
     Ok(resting.and_then(|resting| {
         let entry = provider.federation.entry(&resting.provider)?;
         let arrival = Arrival {

@@ -1,9 +1,12 @@
 //! What rests encrypted: a provider's answer, an arrival that waits, a provider's tokens. The key is made of one that
 //! the master key wraps and that is never retired.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::domain::secret::PlainToken;
 use crate::flows::provider::Provider;
 use crate::jose::wrap::{MasterKey, WrapError, open};
 
@@ -36,6 +39,12 @@ pub fn unseal<T: DeserializeOwned>(provider: &Provider, place: &str, sealed: &st
         );
         None
     })
+}
+
+/// Where something rests of the attempt that has this state.
+pub fn attempt_place(state: &PlainToken, what: &str) -> String {
+    let row = URL_SAFE_NO_PAD.encode(state.hash().as_bytes());
+    format!("federation_attempt/{row}/{what}")
 }
 
 const PURPOSE: &str = "signet/sealed/v1";

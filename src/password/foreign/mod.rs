@@ -23,7 +23,7 @@ pub use self::pbkdf2::Digest;
 use self::pbkdf2::Pbkdf2;
 use self::scrypt::Scrypt;
 use super::Verification;
-use super::argon2id::{Memory, OutOfMemory};
+use super::memory::{Memory, OutOfMemory};
 use crate::domain::password::{Password, PasswordHash};
 
 /// The most bytes of salt.

@@ -7,7 +7,7 @@ use openssl::symm::{Cipher, encrypt};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::super::argon2id::OutOfMemory;
+use super::super::memory::OutOfMemory;
 use super::{MAX_HASH, Parts, UnusableHash};
 
 /// The most memory of one hash, in bytes.

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::*;
-use crate::password::argon2id::Memory;
+use crate::password::memory::Memory;
 
 /// Has that many threads busy, each until what is returned for it is dropped.
 async fn hold(hasher: &Hasher, threads: usize) -> Vec<mpsc::Sender<()>> {

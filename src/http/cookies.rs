@@ -14,6 +14,9 @@ use crate::flows::browser::DEVICE_LIFETIME;
 /// How long a browser keeps the token that its forms and pending requests are bound to.
 const BROWSER_MAX_AGE: i64 = 30 * 24 * 60 * 60;
 
+/// How many sessions wait in one browser at most.
+pub const MOST_WAITING: usize = 5;
+
 /// What `encodeURIComponent` leaves as it is.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -78,6 +81,29 @@ impl CookieHeaders {
     /// The session of a cookie, without the one that binds it to the host: for addresses that ask for none.
     pub fn unbound_session(&self, name: &str, site: &Site) -> Option<SessionId> {
         session(self.one(name)?, None, site)
+    }
+
+    /// The sessions of other users that wait in the browser, each with a cookie of its own; as many as there may be.
+    pub fn waiting(&self, site: &Site) -> Vec<SessionId> {
+        if !site.better_auth.multi_session {
+            return Vec::new();
+        }
+        let mut sessions = Vec::new();
+        for (name, _) in self.pairs() {
+            let Some(id) = name.strip_prefix(&*site.cookies.waiting) else {
+                continue;
+            };
+            // A name that is another session's than its value is nobody's.
+            let session = self.unbound_session(name, site);
+            let session = session.filter(|session| session.as_uuid().simple().to_string() == id);
+            match session {
+                Some(session) if !sessions.contains(&session) && sessions.len() < MOST_WAITING => {
+                    sessions.push(session);
+                }
+                _ => {}
+            }
+        }
+        sessions
     }
 
     /// The token of a session that moved in from a Better Auth server, by the cookie that it set.
@@ -168,6 +194,22 @@ pub fn no_session_cookies(site: &Site) -> Vec<HeaderValue> {
     let mut cookies = vec![names.set(&names.session, "", 0, names.domain.as_deref())];
     cookies.extend(names.bind.as_ref().map(|bind| names.set(bind, "", 0, None)));
     cookies
+}
+
+/// `Set-Cookie` for a session that waits beside the one that acts.
+pub fn waiting_cookie(site: &Site, session: SessionId) -> HeaderValue {
+    set_waiting(site, session, &session_value(site, session), longest_idle(site))
+}
+
+/// `Set-Cookie` that takes a session away that waits.
+pub fn no_waiting_cookie(site: &Site, session: SessionId) -> HeaderValue {
+    set_waiting(site, session, "", 0)
+}
+
+fn set_waiting(site: &Site, session: SessionId, value: &str, max_age: i64) -> HeaderValue {
+    let names = &site.cookies;
+    let name = format!("{}{}", names.waiting, session.as_uuid().simple());
+    names.set(&name, value, max_age, names.domain.as_deref())
 }
 
 /// `Set-Cookie` by which the browser is remembered.

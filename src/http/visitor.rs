@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 
 use super::client_address::client_address;
-use super::cookies::{self, Cookies};
+use super::cookies::{self, CookieHeaders, Cookies};
 use super::csrf;
 use super::error;
 use super::fields::Fields;
@@ -136,6 +136,25 @@ pub fn take_session_cookies(site: &Site, headers: &mut HeaderMap) {
     for cookie in cookies::no_session_cookies(site) {
         headers.append(SET_COOKIE, cookie);
     }
+}
+
+/// Ends the sessions that wait in the browser beside the one that acts, and takes their cookies away: whoever logs out
+/// at a shared machine leaves nobody behind.
+///
+/// # Errors
+/// With the page to answer with, when the database does not answer.
+pub async fn end_waiting(
+    site: &Site,
+    request: &HttpRequest,
+    headers: &mut HeaderMap,
+    now: DateTime<Utc>,
+) -> Result<(), HttpResponse> {
+    for session in CookieHeaders::of(request).waiting(site) {
+        let ended = sessions::log_out(&site.provider, session, now).await;
+        ended.map_err(|error| error::failure_page(site, request, &error))?;
+        headers.append(SET_COOKIE, cookies::no_waiting_cookie(site, session));
+    }
+    Ok(())
 }
 
 /// How many languages are kept of what a browser prefers.

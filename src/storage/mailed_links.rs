@@ -25,7 +25,15 @@ macro_rules! user_is_as_before {
 }
 
 /// Every statement of this file.
-pub const STATEMENTS: &[&str] = &[INSERT, FIND, SPEND, TRY_CODE, DELETE_OF_USER, DELETE_EXPIRED];
+pub const STATEMENTS: &[&str] = &[
+    INSERT,
+    FIND,
+    SPEND,
+    TRY_CODE,
+    GIVE_BACK_TRY,
+    DELETE_OF_USER,
+    DELETE_EXPIRED,
+];
 
 const INSERT: &str = "INSERT INTO mailed_links AS l
     (id, purpose, user_id, epoch, email, email_key, details, browser_hash, created_at, expires_at)
@@ -189,6 +197,18 @@ pub async fn try_code(
     } else {
         CodeTry::Counted(link)
     })
+}
+
+const GIVE_BACK_TRY: &str = "UPDATE mailed_links SET attempts = attempts - 1 WHERE id = $1 AND attempts > 0";
+
+/// Takes back that a try at a code was counted: it was right, which is no guess.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn give_back_try(db: &impl Execute, id: MailId) -> Result<(), StorageError> {
+    db.execute(GIVE_BACK_TRY, &[(id.as_uuid(), Type::UUID)])
+        .await
+        .map(drop)
 }
 
 const DELETE_OF_USER: &str = "DELETE FROM mailed_links WHERE user_id = $1 AND purpose <> 'undo_email_change'";

@@ -26,6 +26,9 @@ use super::login::LoginError;
 use super::mails;
 use super::provider::Provider;
 use super::sessions::Present;
+use crate::domain::email::{EmailAddress, EmailKey};
+use crate::domain::ids::UserId;
+use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::mailed_link::{MailedLink, Purpose, code_matches};
 use crate::domain::user::User;
 use crate::storage::mailed_links::{self, CodeTry, Found};
@@ -43,6 +46,24 @@ pub fn is_fresh(provider: &Provider, present: &Present, now: DateTime<Utc>) -> b
 /// When the database does not answer.
 pub async fn has_password(provider: &Provider, user: &User) -> Result<bool, StorageError> {
     storage::users::has_password(&provider.db, user.id).await
+}
+
+/// Asks for a link, or for a code, at an address that may be anybody's. The answer is always the same.
+///
+/// # Errors
+/// When it could not be tried.
+pub async fn ask(
+    provider: &Provider,
+    kind: MailKind,
+    email: &EmailAddress,
+    browser: &Browser<'_>,
+    params: &MailParams,
+    now: DateTime<Utc>,
+) -> Result<(), LoginError> {
+    mails::may_ask(provider, browser, email.key(), now).await?;
+    let to = mails::To { email, user: None };
+    let params = mails::asked_by(browser, params, now);
+    Ok(mails::ask(provider, &provider.db, kind, to, &params, now).await?)
 }
 
 /// Looks at a link from a mail. Those that are none are counted: whoever tries many is told to wait.
@@ -80,15 +101,15 @@ pub enum CodeOutcome {
     TooMany,
 }
 
-/// Looks at a code that was mailed to an address for `purpose`; the try is counted. `owner` makes it that user's alone.
+/// Looks at a code that was mailed to an address for `purpose`; a wrong try is counted. `owner` makes it that user's alone.
 ///
 /// # Errors
 /// When it could not be tried.
 pub async fn try_code(
     provider: &Provider,
     purpose: Purpose,
-    email: &crate::domain::email::EmailKey,
-    owner: Option<crate::domain::ids::UserId>,
+    email: &EmailKey,
+    owner: Option<UserId>,
     code: &str,
     browser: &Browser<'_>,
     now: DateTime<Utc>,
@@ -101,6 +122,7 @@ pub async fn try_code(
             let issuer = &provider.settings.issuer;
             if code_matches(purpose, link.id, code, issuer, &keys.mac.cookie) {
                 taken.give_back(provider, now).await?;
+                mailed_links::give_back_try(&provider.db, link.id).await?;
                 CodeOutcome::Right(link)
             } else {
                 CodeOutcome::Wrong

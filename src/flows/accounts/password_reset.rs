@@ -1,6 +1,6 @@
 //! A new password for who forgot the old one: by a mailed link or code, and by nothing else.
 //!
-//! 1. A link is asked for, at an address that may be anybody's: [`super::verification::ask`].
+//! 1. A link is asked for, at an address that may be anybody's: [`super::ask`].
 //! 2. [`open`] says whether a link is good; a look does not spend it.
 //! 3. [`complete`]: the new password is judged and hashed, then the link is spent and the password set in one
 //!    transaction. All links of the user die with it, and so do sessions and tokens.

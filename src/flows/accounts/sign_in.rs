@@ -1,7 +1,7 @@
 //! Logging in by mail: a link, or six digits. Whoever reads the address is its user; without an account one is made,
 //! if strangers may sign up.
 //!
-//! 1. [`ask`]: the answer is always the same.
+//! 1. [`super::ask`]: the answer is always the same.
 //! 2. [`open`] says whether a link is good, and whether this is the browser that asked for it.
 //! 3. [`by_link`] or [`by_code`] spends it, and begins the session.
 
@@ -11,34 +11,14 @@ use super::{CodeOutcome, open_link, proof, try_code};
 use crate::domain::browser_session::AMR_ONE_TIME;
 use crate::domain::email::{EmailAddress, EmailKey};
 use crate::domain::ids::UserId;
-use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::mailed_link::{MailedLink, Purpose};
 use crate::domain::user::{Profile, User};
 use crate::flows::browser::{Browser, LoggedIn, begin_session, end_replaced};
 use crate::flows::login::LoginError;
-use crate::flows::mails;
 use crate::flows::provider::Provider;
 use crate::storage::mailed_links::{self, Found};
 use crate::storage::users::{Insertion, NewUser};
 use crate::storage::{self, StorageError, Tx};
-
-/// Asks for a link or a code.
-///
-/// # Errors
-/// When it could not be tried.
-pub async fn ask(
-    provider: &Provider,
-    kind: MailKind,
-    email: &EmailAddress,
-    browser: &Browser<'_>,
-    params: &MailParams,
-    now: DateTime<Utc>,
-) -> Result<(), LoginError> {
-    mails::may_ask(provider, browser, email.key(), now).await?;
-    let params = mails::asked_by(browser, params, now);
-    let to = mails::To { email, user: None };
-    Ok(mails::ask(provider, &provider.db, kind, to, &params, now).await?)
-}
 
 /// What a link is, before anybody acts on it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@
 use chrono::{DateTime, Utc};
 
 use super::sign_in::by_mail;
-use super::{CodeOutcome, open_link, try_code};
+use super::{CodeOutcome, ask, open_link, try_code};
 use crate::domain::email::EmailAddress;
 use crate::domain::email::EmailKey;
 use crate::domain::mail::{MailKind, MailParams};
@@ -21,24 +21,6 @@ use crate::flows::mails;
 use crate::flows::provider::Provider;
 use crate::storage::mailed_links::{self, Found};
 use crate::storage::{self, StorageError, accounts};
-
-/// Asks for a link, or for a code, at an address that may be anybody's. The answer is always the same.
-///
-/// # Errors
-/// When it could not be tried.
-pub async fn ask(
-    provider: &Provider,
-    kind: MailKind,
-    email: &EmailAddress,
-    browser: &Browser<'_>,
-    params: &MailParams,
-    now: DateTime<Utc>,
-) -> Result<(), LoginError> {
-    mails::may_ask(provider, browser, email.key(), now).await?;
-    let to = mails::To { email, user: None };
-    let params = mails::asked_by(browser, params, now);
-    Ok(mails::ask(provider, &provider.db, kind, to, &params, now).await?)
-}
 
 /// Asks for another link in place of one that came too late, at the address that it went to. Whoever has the old one
 /// read that address, so nobody need type it; for what was never mailed nothing is asked.

@@ -15,6 +15,7 @@ use crate::domain::email::EmailKey;
 use crate::domain::mail::MailKind;
 use crate::domain::mailed_link::Purpose;
 use crate::domain::user::User;
+use crate::flows::accounts;
 use crate::flows::accounts::email_change::{self, Acted, AskOutcome, NewAddressProof};
 use crate::flows::accounts::verification::{self, Confirmation, Confirmed, Opened};
 use crate::flows::mails;
@@ -43,7 +44,7 @@ pub async fn send_verification(call: &mut Call) -> Outcome {
     let visitor = call.visitor().await?;
     let browser = call.browser(&visitor, stay(true));
     let (provider, params) = (&call.site.provider, mail_params(callback));
-    verification::ask(
+    accounts::ask(
         provider,
         MailKind::VerifyEmail,
         &email,
@@ -257,8 +258,7 @@ impl Call {
         }
         let begun = {
             let browser = self.browser(visitor, stay(true));
-            crate::flows::accounts::sign_in::after_proof(&self.site.provider, user, &browser, self.now)
-                .await?
+            accounts::sign_in::after_proof(&self.site.provider, user, &browser, self.now).await?
         };
         let Some(logged_in) = begun else { return Ok(None) };
         self.give_login(&logged_in);

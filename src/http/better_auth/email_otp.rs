@@ -21,7 +21,7 @@ use crate::domain::user::{Profile, is_picture, parse_name};
 use crate::flows::accounts::email_change::{self, Acted, AskOutcome, NewAddressProof};
 use crate::flows::accounts::password_reset::{self, ResetOutcome};
 use crate::flows::accounts::sign_in::{self, SignInOutcome};
-use crate::flows::accounts::{CodeOutcome, try_code, verification};
+use crate::flows::accounts::{self, CodeOutcome, try_code, verification};
 
 /// What codes are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,14 +91,7 @@ async fn ask(call: &mut Call, kind: Kind, email: &str) -> Outcome {
     call.remember_browser(&mut visitor);
     let browser = call.browser(&visitor, stay(true));
     let (provider, params) = (&call.site.provider, mail_params(None));
-    match kind {
-        Kind::SignIn => {
-            sign_in::ask(provider, kind.mail(), &email, &browser, &params, call.now).await?;
-        }
-        Kind::EmailVerification | Kind::ForgetPassword => {
-            verification::ask(provider, kind.mail(), &email, &browser, &params, call.now).await?;
-        }
-    }
+    accounts::ask(provider, kind.mail(), &email, &browser, &params, call.now).await?;
     success()
 }
 

@@ -10,6 +10,7 @@ use super::objects::{SessionObject, UserObject, token as token_of};
 use crate::domain::mail::{MailKind, MailParams};
 use crate::domain::session_token::Form;
 use crate::domain::user::parse_name;
+use crate::flows::accounts;
 use crate::flows::accounts::sign_in::{self, Opened, SignInOutcome};
 
 /// `POST /sign-in/magic-link`: the same answer whether or not anybody has the address.
@@ -38,7 +39,7 @@ pub async fn ask(call: &mut Call) -> Outcome {
         call.remember_browser(&mut visitor);
         let browser = call.browser(&visitor, stay(true));
         let provider = &call.site.provider;
-        sign_in::ask(provider, MailKind::SignIn, &email, &browser, &params, call.now).await?;
+        accounts::ask(provider, MailKind::SignIn, &email, &browser, &params, call.now).await?;
     }
     Ok(done())
 }

@@ -12,10 +12,7 @@ use crate::domain::ids::SessionId;
 use crate::domain::session_token::Form;
 use crate::flows::browser::LoggedIn;
 use crate::flows::sessions::{self, Present};
-use crate::http::cookies;
-
-/// How many sessions wait in one browser at most.
-const MOST: usize = 5;
+use crate::http::cookies::{self, MOST_WAITING};
 
 /// `GET /multi-session/list-device-sessions`: one a user, and none where there is no cookie.
 pub async fn list(call: &mut Call) -> Outcome {
@@ -98,26 +95,7 @@ async fn live(call: &Call) -> Result<Vec<Present>, ApiError> {
 impl Call {
     /// The sessions that have a cookie of their own, as many as there may be.
     pub fn waiting(&self) -> Vec<SessionId> {
-        if !self.site.better_auth.multi_session {
-            return Vec::new();
-        }
-        let prefix = &self.site.cookies.waiting;
-        let mut sessions = Vec::new();
-        for (name, _) in self.cookies.pairs() {
-            let Some(id) = name.strip_prefix(&**prefix) else {
-                continue;
-            };
-            // A name that is another session's than its value is nobody's.
-            let session = self.cookies.unbound_session(name, &self.site);
-            let session = session.filter(|session| session.as_uuid().simple().to_string() == id);
-            match session {
-                Some(session) if !sessions.contains(&session) && sessions.len() < MOST => {
-                    sessions.push(session);
-                }
-                _ => {}
-            }
-        }
-        sessions
+        self.cookies.waiting(&self.site)
     }
 
     /// Whether a session has a cookie of its own.
@@ -148,17 +126,17 @@ impl Call {
                 None => self.forget_waiting(session),
             }
         }
-        if others < MOST {
-            let value = cookies::session_value(&self.site, logged_in.session.id);
-            let max_age = cookies::longest_idle(&self.site);
-            self.set_waiting(logged_in.session.id, &value, max_age);
+        if others < MOST_WAITING {
+            let cookie = cookies::waiting_cookie(&self.site, logged_in.session.id);
+            self.append(SET_COOKIE, cookie);
         }
         Ok(())
     }
 
     /// Takes the cookie of a session that waits.
     pub fn forget_waiting(&mut self, session: SessionId) {
-        self.set_waiting(session, "", 0);
+        let cookie = cookies::no_waiting_cookie(&self.site, session);
+        self.append(SET_COOKIE, cookie);
     }
 
     /// [`forget_waiting`](Self::forget_waiting), if there is such a cookie.
@@ -166,12 +144,5 @@ impl Call {
         if self.waits(session) {
             self.forget_waiting(session);
         }
-    }
-
-    fn set_waiting(&mut self, session: SessionId, value: &str, max_age: i64) {
-        let names = &self.site.cookies;
-        let name = format!("{}{}", names.waiting, session.as_uuid().simple());
-        let cookie = names.set(&name, value, max_age, names.domain.as_deref());
-        self.append(SET_COOKIE, cookie);
     }
 }

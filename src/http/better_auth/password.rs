@@ -14,9 +14,9 @@ use crate::domain::mail::MailKind;
 use crate::domain::password::Password;
 use crate::domain::secret::Secret;
 use crate::domain::session_token::Form;
+use crate::flows::accounts;
 use crate::flows::accounts::password_change::{self, ChangeOutcome, OtherSessions};
 use crate::flows::accounts::password_reset::{self, ResetOutcome};
-use crate::flows::accounts::verification;
 use crate::flows::login::{PasswordCheck, password_is};
 use crate::flows::signup::PasswordFault;
 
@@ -114,7 +114,7 @@ pub async fn request_reset(call: &mut Call) -> Outcome {
         let visitor = call.visitor().await?;
         let browser = call.browser(&visitor, stay(true));
         let (provider, params) = (&call.site.provider, mail_params(redirect_to));
-        verification::ask(
+        accounts::ask(
             provider,
             MailKind::ResetPassword,
             &email,

@@ -12,7 +12,7 @@ use crate::http::fields::Fields;
 use crate::http::pages::logout::{ask, logged_out, parameters, refused};
 use crate::http::redirect::see_other;
 use crate::http::site::Site;
-use crate::http::visitor::{Visitor, take_session_cookies};
+use crate::http::visitor::{Visitor, end_waiting, take_session_cookies};
 
 /// `GET /oauth2/logout`.
 pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
@@ -45,6 +45,12 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
             };
             if visitor.had_session {
                 take_session_cookies(&site, answer.headers_mut());
+            }
+            // Without a session nothing proves that the user wants this.
+            if visitor.present.is_some()
+                && let Err(failed) = end_waiting(&site, &request, answer.headers_mut(), now).await
+            {
+                return failed;
             }
             answer
         }

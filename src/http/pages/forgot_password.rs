@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::mailed::{Asks, Sent};
 use super::visit::{Visit, either};
 use crate::domain::mail::MailKind;
-use crate::flows::accounts::verification;
+use crate::flows::accounts;
 use crate::http::body::Form;
 use crate::http::site::Site;
 
@@ -39,7 +39,7 @@ async fn asked(site: &Site, request: &HttpRequest, form: Form) -> Result<HttpRes
     visit.mail_leaves()?;
     let email = ASKS.typed(&visit, &fields)?;
     let (kind, browser, params) = (MailKind::ResetPassword, visit.browser(), visit.params());
-    verification::ask(&site.provider, kind, &email, &browser, &params, visit.now)
+    accounts::ask(&site.provider, kind, &email, &browser, &params, visit.now)
         .await
         .map_err(|error| visit.failed(&error))?;
     let sent = Sent {

@@ -9,6 +9,7 @@ use super::visit::{Visit, either, token_in_address, token_in_form};
 use super::{login, pending};
 use crate::domain::mail::MailKind;
 use crate::domain::secret::Secret;
+use crate::flows::accounts;
 use crate::flows::accounts::sign_in::{self, Opened, SignInOutcome};
 use crate::http::body::Form;
 use crate::http::site::Site;
@@ -55,7 +56,7 @@ async fn posted(site: &Site, request: &HttpRequest, form: Form) -> Result<HttpRe
     }
     let email = ASKS.typed(&visit, &fields)?;
     let (kind, browser, params) = (MailKind::SignIn, visit.browser(), visit.params());
-    sign_in::ask(&site.provider, kind, &email, &browser, &params, visit.now)
+    accounts::ask(&site.provider, kind, &email, &browser, &params, visit.now)
         .await
         .map_err(|error| visit.failed(&error))?;
     let lead = if site.provider.settings.accounts.signup {

@@ -14,7 +14,7 @@ use crate::http::fields::Fields;
 use crate::http::page_policy::{self, PagePolicy};
 use crate::http::redirect::see_other;
 use crate::http::site::Site;
-use crate::http::visitor::{Visitor, take_session_cookies};
+use crate::http::visitor::{Visitor, end_waiting, take_session_cookies};
 
 /// `GET /logout`.
 pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
@@ -68,6 +68,12 @@ pub async fn post(request: HttpRequest, site: web::Data<Site>, Form(form): Form)
         Err(error) => return error::failure_page(&site, &request, &error),
     };
     take_session_cookies(&site, answer.headers_mut());
+    // Without a session the form was nobody's in particular.
+    if visitor.present.is_some()
+        && let Err(failed) = end_waiting(&site, &request, answer.headers_mut(), now).await
+    {
+        return failed;
+    }
     answer
 }
 

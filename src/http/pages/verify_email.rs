@@ -11,6 +11,7 @@ use super::{login, pending};
 use crate::domain::device_name::device_name;
 use crate::domain::mail::MailKind;
 use crate::domain::secret::Secret;
+use crate::flows::accounts;
 use crate::flows::accounts::verification::{self, Confirmation, Confirmed, Opened, Signup};
 use crate::flows::browser::LoggedIn;
 use crate::http::body::Form;
@@ -95,7 +96,7 @@ async fn sent(site: &Site, request: &HttpRequest, form: Form) -> Result<HttpResp
     }
     let email = ASKS.typed(&visit, &fields)?;
     let kind = MailKind::VerifyEmail;
-    verification::ask(&site.provider, kind, &email, &browser, &params, now)
+    accounts::ask(&site.provider, kind, &email, &browser, &params, now)
         .await
         .map_err(|error| visit.failed(&error))?;
     let sent = Sent {

@@ -8,8 +8,8 @@ use super::super::view::{ButtonView, EmailField, FactView, LinkView, StepForm, S
 use super::super::visit::{Member, either};
 use crate::domain::email::EmailAddress;
 use crate::domain::mail::{MailKind, MailParams};
+use crate::flows::accounts;
 use crate::flows::accounts::email_change::{self, AskOutcome, NewAddressProof};
-use crate::flows::accounts::verification;
 use crate::http::body::Form;
 use crate::http::error;
 use crate::http::redirect::see_other;
@@ -61,7 +61,7 @@ async fn sent_again(site: &Site, request: &HttpRequest, form: Form) -> Result<Ht
     let email = EmailAddress::parse(&member.present.user.email);
     if let (Ok(email), true) = (email, site.provider.settings.mail) {
         let (browser, params) = (member.browser(), MailParams::default());
-        verification::ask(
+        accounts::ask(
             &site.provider,
             MailKind::VerifyEmail,
             &email,

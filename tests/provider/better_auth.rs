@@ -2,6 +2,11 @@
 //! themselves make of it is in `better_auth_clients`.
 
 mod access;
+mod breaches;
+mod choices;
+mod codes;
+mod devices;
+mod limits;
 mod mailed;
 mod sessions;
 mod transport;

@@ -14,11 +14,11 @@ use tokio::net::TcpListener;
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::jar::Jar;
 
-const LEAKED: &str = "violet-lantern-orchard-93";
+pub const LEAKED: &str = "violet-lantern-orchard-93";
 
 /// What the service does with a request.
 #[derive(Debug, Clone, Copy)]
-enum Service {
+pub enum Service {
     /// It knows one password.
     Knows(&'static str),
     /// It knows all that begin as this one, but was never told of it: what padding is.
@@ -41,7 +41,7 @@ fn digits(password: &str) -> (String, String) {
 }
 
 /// A range service on this machine: where it is, and all that it was ever asked.
-async fn serve(service: Service) -> (String, Arc<Mutex<Vec<String>>>) {
+pub async fn serve(service: Service) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/range/", listener.local_addr().expect("bound"));
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -87,7 +87,7 @@ async fn serve(service: Service) -> (String, Arc<Mutex<Vec<String>>>) {
     (url, asked)
 }
 
-async fn app_that_asks(url: &str) -> TestApp {
+pub async fn app_that_asks(url: &str) -> TestApp {
     let check = BreachCheck::new(url, Client::new(POLICY));
     TestApp::with(|options| options.settings.breaches = Some(check)).await
 }

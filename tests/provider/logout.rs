@@ -34,7 +34,8 @@ impl LoggedIn {
     }
 }
 
-async fn tokens(app: &TestApp, jar: &mut Jar, scope: &str) -> Value {
+/// What the client `spa` gets for whoever is logged in.
+pub async fn tokens(app: &TestApp, jar: &mut Jar, scope: &str) -> Value {
     let request = encode(&[
         ("client_id", "spa"),
         ("redirect_uri", CALLBACK),

@@ -6,10 +6,10 @@ use serde_json::json;
 use super::{ADA, Page, ada, app, app_with, refuses};
 use crate::support::app::{PASSWORD, TestApp};
 
-const NEW: &str = "another horse, battery 9";
+pub const NEW: &str = "another horse, battery 9";
 
 /// The path of the one link in the one new mail.
-async fn link(app: &TestApp) -> String {
+pub async fn link(app: &TestApp) -> String {
     let mails = app.deliver_mail().await;
     let text = &mails.first().expect("a mail").text;
     let begins = text
@@ -22,12 +22,14 @@ async fn link(app: &TestApp) -> String {
 }
 
 /// The six digits in the one new mail.
-async fn code(app: &TestApp) -> String {
+pub async fn code(app: &TestApp) -> String {
     let mails = app.deliver_mail().await;
-    let text = &mails.first().expect("a mail").text;
-    let words = text.split(|character: char| !character.is_ascii_digit());
-    words
-        .into_iter()
+    digits(&mails.first().expect("a mail").text)
+}
+
+/// The six digits in a text.
+pub fn digits(text: &str) -> String {
+    text.split(|character: char| !character.is_ascii_digit())
         .find(|word| word.len() == 6)
         .unwrap_or_else(|| panic!("no code: {text}"))
         .to_owned()

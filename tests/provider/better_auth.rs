@@ -5,6 +5,7 @@ mod access;
 mod breaches;
 mod choices;
 mod codes;
+mod deviations;
 mod devices;
 mod limits;
 mod mailed;

@@ -9,6 +9,8 @@ mod deviations;
 mod devices;
 mod limits;
 mod mailed;
+mod reading;
+mod resets;
 mod sessions;
 mod transport;
 

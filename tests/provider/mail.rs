@@ -1,11 +1,27 @@
 //! Mail through a real server: it leaves soon, is sent again until it is taken, and only to whom the operator named.
 
+mod doctor;
+mod mailbox;
+mod outbox;
+mod transport;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use signet::clock::Clock;
+use signet::domain::email::EmailAddress;
+use signet::domain::ids::{MailId, UserId};
+use signet::domain::mail::{MailKind, MailParams};
+use signet::domain::secret::Secret;
+use signet::mail::smtp::{Smtp, SmtpSettings};
+use signet::random::SystemRandom;
+use signet::storage::Execute;
+use signet::storage::outgoing_mails::{self, NewMail};
 
-use crate::support::app::PASSWORD;
+use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database;
 use crate::support::database::TestDatabase;
 use crate::support::identity::Identity;
@@ -14,6 +30,71 @@ use crate::support::programs::free_port;
 use crate::support::smtp::{SmtpServer, header};
 
 const HOST: &str = "localhost";
+
+/// An app whose mail goes to the server at `url`.
+async fn app_with(url: &str) -> TestApp {
+    let mut app = TestApp::start().await;
+    send_to(&mut app, url);
+    app
+}
+
+fn send_to(app: &mut TestApp, url: &str) {
+    let settings = SmtpSettings {
+        url: Secret::new(url),
+        from: "Example <id@example.net>".to_owned(),
+    };
+    let smtp = Smtp::new(&settings, app.clock.clone()).expect("the test's settings are right");
+    app.post.mailer = Some(Arc::new(smtp));
+}
+
+/// Asks for a mail.
+async fn ask(
+    app: &TestApp,
+    kind: MailKind,
+    email: &str,
+    user: Option<UserId>,
+    params: &MailParams,
+) -> MailId {
+    let id = insert(app.db(), kind, email, user, params, app.clock.now()).await;
+    app.provider.mail_wanted.notify_one();
+    id
+}
+
+/// Asks for a mail to somebody who has no account any more.
+async fn ask_anyone(app: &TestApp, email: &str) -> MailId {
+    ask(app, MailKind::AccountDeleted, email, None, &MailParams::default()).await
+}
+
+async fn insert(
+    db: &impl Execute,
+    kind: MailKind,
+    email: &str,
+    user: Option<UserId>,
+    params: &MailParams,
+    now: DateTime<Utc>,
+) -> MailId {
+    let address = EmailAddress::parse(email).expect("an address");
+    let mail = NewMail {
+        id: MailId::generate(&SystemRandom),
+        kind,
+        email: address.as_str(),
+        email_key: address.key().as_str(),
+        user_id: user,
+        params,
+    };
+    outgoing_mails::insert(db, &mail, now).await.expect("stored");
+    mail.id
+}
+
+/// Why the one mail in the outbox was not sent, and whether it is a dead letter.
+async fn failure(app: &TestApp) -> (String, bool) {
+    let client = app.database.client().await;
+    let row = client
+        .query_one("SELECT failure, failed_at IS NOT NULL FROM outgoing_mails", &[])
+        .await
+        .expect("there is one");
+    (row.get::<_, Option<String>>(0).unwrap_or_default(), row.get(1))
+}
 
 /// A folder whose servers mail to `url`.
 fn folder(url: &str) -> Folder {

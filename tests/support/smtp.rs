@@ -86,6 +86,11 @@ impl SmtpServer {
             .await
             .expect("it says something")
     }
+
+    /// What it has said and nobody looked at yet.
+    pub fn rest(&self) -> Vec<Value> {
+        self.said.try_iter().collect()
+    }
 }
 
 impl Drop for SmtpServer {

@@ -48,7 +48,7 @@ fn send_to(app: &mut TestApp, url: &str) {
 }
 
 /// Asks for a mail.
-async fn ask(
+pub(super) async fn ask(
     app: &TestApp,
     kind: MailKind,
     email: &str,

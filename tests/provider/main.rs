@@ -4,6 +4,7 @@
 mod support;
 
 mod access_tokens;
+mod account_pages;
 mod algorithms;
 mod authorization_codes;
 mod authorize;

@@ -149,7 +149,7 @@ pub struct Provider {
     /// The places in them that this node may give.
     pub status_indexes: StatusIndexes,
     /// Told when a mail is asked for, so that it leaves at once.
-    pub mail_wanted: Notify,
+    pub mail_wanted: Arc<Notify>,
     keys: ArcSwap<LoadedKeys>,
     /// When the database last confirmed the keys, in microseconds since the epoch.
     keys_read_at: AtomicI64,
@@ -232,7 +232,7 @@ impl Provider {
             node,
             status_lists: StatusLists::default(),
             status_indexes: StatusIndexes::default(),
-            mail_wanted: Notify::new(),
+            mail_wanted: Arc::default(),
             keys: ArcSwap::from_pointee(loaded),
             keys_read_at: AtomicI64::new(now.timestamp_micros()),
             told: Mutex::new(None),

@@ -3,10 +3,12 @@
 //! side, since session settings do not survive a pooler.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
 use postgres_openssl::MakeTlsConnector;
+use tokio::sync::Notify;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -52,6 +54,10 @@ pub trait Execute: Sync {
         statement: &'static str,
         params: &[Param<'_>],
     ) -> impl Future<Output = Result<u64, StorageError>> + Send;
+
+    /// Wakes whoever waits for `wake` once others can see what was done here: at once, or with the commit. Without a
+    /// commit nobody is woken.
+    fn wake_when_visible(&self, wake: &Arc<Notify>);
 }
 
 /// The database: a pool of connections. Cheap to clone.
@@ -96,6 +102,7 @@ impl Db {
                 lease,
                 statements: self.statements,
                 failed: AtomicBool::new(false),
+                wakes: Mutex::default(),
             }),
             Err(error) => lease.finish(Err(error)),
         }
@@ -164,6 +171,10 @@ impl Execute for Db {
             .await;
         lease.finish(result)
     }
+
+    fn wake_when_visible(&self, wake: &Arc<Notify>) {
+        wake.notify_one();
+    }
 }
 
 /// An open transaction.
@@ -171,10 +182,12 @@ pub struct Tx {
     lease: Lease,
     statements: Statements,
     failed: AtomicBool,
+    /// Who is woken by the commit.
+    wakes: Mutex<Vec<Arc<Notify>>>,
 }
 
 impl Tx {
-    /// Makes everything that was done in the transaction durable.
+    /// Makes everything that was done in the transaction durable, and wakes whoever waits for it.
     ///
     /// # Errors
     /// When a statement of the transaction failed: PostgreSQL would answer `COMMIT` with a rollback and no
@@ -187,7 +200,11 @@ impl Tx {
             .lease
             .run(self.lease.connection().batch_execute("COMMIT"))
             .await;
-        self.lease.finish(result)
+        self.lease.finish(result)?;
+        for wake in self.wakes.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            wake.notify_one();
+        }
+        Ok(())
     }
 
     /// Runs a statement's `work`. Whatever keeps it from ending well, being dropped too, spoils the commit.
@@ -224,6 +241,11 @@ impl Execute for Tx {
             params,
         ))
         .await
+    }
+
+    fn wake_when_visible(&self, wake: &Arc<Notify>) {
+        let mut wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
+        wakes.push(Arc::clone(wake));
     }
 }
 

@@ -34,7 +34,7 @@ pub struct To<'a> {
     pub user: Option<UserId>,
 }
 
-/// Asks for a mail. It is made and sent soon after the commit.
+/// Asks for a mail. It is made and sent soon after the commit, which wakes who sends it.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -55,7 +55,7 @@ pub async fn ask(
         params,
     };
     outgoing_mails::insert(db, &mail, now).await?;
-    provider.mail_wanted.notify_one();
+    db.wake_when_visible(&provider.mail_wanted);
     Ok(())
 }
 

@@ -331,7 +331,7 @@ async fn token(config: &Config, findings: &mut Vec<Finding>) -> Option<Pkcs11Tok
     Some(token)
 }
 
-/// Connects to the mail server as for a mail, and sends none.
+/// Begins a mail with the mail server, and sends none.
 async fn mail(config: &Config, findings: &mut Vec<Finding>) {
     if let Err(error) = server::mail_templates(config) {
         findings.push(Finding::failed("mail templates", error));
@@ -383,6 +383,10 @@ const fn what_helps(error: &OpenError) -> &'static str {
         }
         OpenError::Login(_) => {
             "correct USER:PASSWORD@ in mail.smtp_url, percent-encoded; mail waits until it can leave"
+        }
+        OpenError::Sender(_) => {
+            "set mail.from to an address that this server lets us send from, often the one of the login; mail waits until \
+             it can leave"
         }
     }
 }

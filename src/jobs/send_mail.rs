@@ -8,6 +8,7 @@
 //! forgetting cannot be one step where the receiver is not the database; losing a mail would be worse.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -82,7 +83,9 @@ impl AttemptError {
     /// Whether another attempt is of use.
     const fn may_pass(&self) -> bool {
         match self {
-            Self::Storage(_) | Self::Render(_) | Self::Send(SendError::Unavailable(_)) => true,
+            Self::Storage(_)
+            | Self::Render(_)
+            | Self::Send(SendError::Unavailable(_) | SendError::Misconfigured(_)) => true,
             Self::Send(SendError::Refused(_)) | Self::NoServer => false,
         }
     }
@@ -129,6 +132,8 @@ pub struct Postman {
     provider: Arc<Provider>,
     post: Post,
     attempts: JoinSet<()>,
+    /// Whether it was told that the configuration lets no mail leave.
+    told: Arc<AtomicBool>,
 }
 
 impl Postman {
@@ -138,6 +143,7 @@ impl Postman {
             provider,
             post,
             attempts: JoinSet::new(),
+            told: Arc::default(),
         }
     }
 
@@ -157,8 +163,9 @@ impl Postman {
         let count = claimed.len();
         for mail in claimed {
             let (provider, post) = (Arc::clone(&self.provider), self.post.clone());
+            let told = Arc::clone(&self.told);
             self.attempts
-                .spawn(async move { deliver(&provider, &post, &mail).await });
+                .spawn(async move { deliver(&provider, &post, &mail, &told).await });
         }
         Ok(count)
     }
@@ -178,9 +185,10 @@ impl Postman {
 }
 
 /// Sends a mail, and writes down what came of it.
-async fn deliver(provider: &Provider, post: &Post, mail: &OutgoingMail) {
+async fn deliver(provider: &Provider, post: &Post, mail: &OutgoingMail, told: &AtomicBool) {
     let kind = mail.kind.as_str();
     let attempted = attempt(provider, post, mail).await;
+    tell_misconfigured(&attempted, told);
     let db = &provider.db;
     let written = match attempted {
         Ok(outcome) => outgoing_mails::delete(db, mail.id).await.map(|()| outcome),
@@ -248,6 +256,23 @@ async fn failed(
     tell_failed(mail, error);
     outgoing_mails::update_next_attempt(db, mail, next, &error.to_string()).await?;
     Ok(Outcome::Failed)
+}
+
+/// What the operator must change is told once, however much mail waits for it, and again when mail has left since.
+fn tell_misconfigured(attempted: &Result<Outcome, AttemptError>, told: &AtomicBool) {
+    match attempted {
+        Ok(Outcome::Sent) => told.store(false, Ordering::Relaxed),
+        Err(AttemptError::Send(error @ SendError::Misconfigured(_)))
+            if !told.swap(true, Ordering::Relaxed) =>
+        {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                "no mail leaves: correct the configuration; `signet doctor` says how"
+            );
+        }
+        _ => {}
+    }
 }
 
 /// A server that is down for a day is told of once a mail.

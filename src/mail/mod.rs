@@ -50,4 +50,7 @@ pub enum SendError {
     /// It may be later.
     #[error("the mail cannot be handed over at present: {0}")]
     Unavailable(String),
+    /// None will be until the operator changes something: it says nothing against this mail.
+    #[error("no mail can be handed over: {0}")]
+    Misconfigured(String),
 }

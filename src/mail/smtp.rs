@@ -16,7 +16,8 @@ use lettre::address::Address;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::extension::Extension;
+use lettre::transport::smtp::commands::{Data, Rcpt};
+use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
 
 use self::server::Server;
 use super::{Mail, Mailer, SendError};
@@ -135,15 +136,21 @@ impl Smtp {
         self.server.name()
     }
 
-    /// Connects and logs in as for a mail, and sends none. In words, what was found.
+    /// Connects, logs in and begins a mail, and sends none. In words, what was found.
     ///
     /// # Errors
     /// When a mail could not be sent either.
     pub async fn check(&self) -> Result<String, OpenError> {
-        let opened = tokio::time::timeout(SEND_PATIENCE, self.server.open());
-        let mut smtp = opened.await.map_err(|_| OpenError::TooSlow)??;
+        let begun = async {
+            let mut smtp = self.server.open().await?;
+            let begun = server::begin(&mut smtp, self.from.email.clone(), Vec::new()).await;
+            Ok((smtp, begun))
+        };
+        let begun = tokio::time::timeout(SEND_PATIENCE, begun).await;
+        let (mut smtp, begun) = begun.map_err(|_| OpenError::TooSlow)??;
+        // The mail that was begun ends with the connection, and is none (RFC 5321 §4.1.1.10).
         drop(tokio::time::timeout(SEND_PATIENCE, smtp.quit()).await);
-        Ok(self.server.describe())
+        begun.map(|()| self.server.describe())
     }
 
     async fn deliver(&self, mail: &Mail) -> Result<(), SendError> {
@@ -160,11 +167,10 @@ impl Smtp {
                 "the address has letters beyond ASCII, which the server does not take (SMTPUTF8, RFC 6531)";
             return Err(SendError::Refused(text.to_owned()));
         }
-        let sent = connection
-            .smtp
-            .send(message.envelope(), &message.formatted())
-            .await;
-        sent.map_err(|error| of_mail(&error))?;
+        let (smtp, mail) = (&mut connection.smtp, message.formatted());
+        server::begin(smtp, self.from.email.clone(), parameters(&to, &mail)).await?;
+        let taken = hand_over(smtp, message.envelope().to(), &mail).await;
+        taken.map_err(|error| of_mail(&error))?;
         connection.mails += 1;
         self.park(connection);
         Ok(())
@@ -201,10 +207,8 @@ impl Smtp {
                 return Ok(idle.connection);
             }
         }
-        let opened = self.server.open().await;
-        opened
-            .map(|smtp| Connection { smtp, mails: 0 })
-            .map_err(|error| SendError::Unavailable(error.to_string()))
+        let smtp = self.server.open().await?;
+        Ok(Connection { smtp, mails: 0 })
     }
 
     fn take_idle(&self) -> Option<Idle> {
@@ -261,7 +265,27 @@ impl Mailer for Smtp {
     }
 }
 
-/// What the server said to a mail, on a connection that is logged in.
+/// What a mail asks of the server beyond ASCII (RFC 6531 §3.4, RFC 6152 §3). Who has the first has the second.
+fn parameters(to: &str, mail: &[u8]) -> Vec<MailParameter> {
+    let utf8 = (!to.is_ascii()).then_some(MailParameter::SmtpUtfEight);
+    let eight_bit = (!mail.is_ascii()).then_some(MailParameter::Body(MailBodyParameter::EightBitMime));
+    utf8.into_iter().chain(eight_bit).collect()
+}
+
+/// The rest of a mail that was begun. A connection where it fails is of no more use: it is between two commands.
+async fn hand_over(
+    smtp: &mut AsyncSmtpConnection,
+    to: &[Address],
+    mail: &[u8],
+) -> Result<(), lettre::transport::smtp::Error> {
+    for to in to {
+        smtp.command(Rcpt::new(to.clone(), Vec::new())).await?;
+    }
+    smtp.command(Data).await?;
+    smtp.message(mail).await.map(drop)
+}
+
+/// What the server said to a mail that it let begin.
 fn of_mail(error: &lettre::transport::smtp::Error) -> SendError {
     let reason = server::reason(error);
     if error.is_permanent() {

@@ -7,6 +7,7 @@ for every AUTH that was refused {"refused": "auth"}.
 Each line of input is what it does with mail from then on:
   take               it takes it
   answer CODE TEXT   to a recipient it says that
+  sender CODE TEXT   to a sender it says that
   hang               it never answers to a recipient
   swallow            it takes it, and never says so
   slow               it takes it, a second later
@@ -29,6 +30,13 @@ def say(**said) -> None:
 
 class Handler:
     mode = "take"
+
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if self.mode.startswith("sender "):
+            return self.mode.removeprefix("sender ")
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if self.mode == "hang":

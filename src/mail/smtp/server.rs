@@ -5,14 +5,16 @@ use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use lettre::address::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::commands;
+use lettre::transport::smtp::extension::{ClientId, MailParameter};
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use super::InvalidSmtp;
+use super::{InvalidSmtp, SendError};
 use crate::domain::secret::Secret;
 
 /// How long one address of the server may take to answer.
@@ -65,6 +67,23 @@ pub enum OpenError {
     /// User or password are wrong.
     #[error("the mail server refuses user or password: {0}")]
     Login(String),
+    /// It takes no mail that is from `mail.from`.
+    #[error("the mail server refuses the sender, mail.from: {0}")]
+    Sender(String),
+}
+
+impl From<OpenError> for SendError {
+    fn from(error: OpenError) -> Self {
+        let text = error.to_string();
+        match error {
+            OpenError::Unreachable(_) | OpenError::TooSlow | OpenError::Tls(_) | OpenError::Greeting(_) => {
+                Self::Unavailable(text)
+            }
+            OpenError::NoStartTls | OpenError::NoLogin | OpenError::Login(_) | OpenError::Sender(_) => {
+                Self::Misconfigured(text)
+            }
+        }
+    }
 }
 
 impl Server {
@@ -174,6 +193,17 @@ impl Server {
     }
 }
 
+/// Begins a mail: says who it is from (RFC 5321 §4.1.1.2). What a server has against that it has against every mail, so it
+/// is told apart from what it has against a recipient.
+pub(super) async fn begin(
+    smtp: &mut AsyncSmtpConnection,
+    from: Address,
+    parameters: Vec<MailParameter>,
+) -> Result<(), OpenError> {
+    let begun = smtp.command(commands::Mail::new(Some(from), parameters)).await;
+    begun.map(drop).map_err(|error| of_sender(&error))
+}
+
 fn credentials(url: &Url) -> Result<Option<Credentials>, InvalidSmtp> {
     let decode = |text: &str| {
         let decoded = percent_decode_str(text)
@@ -204,6 +234,16 @@ fn of_login(error: &Error) -> OpenError {
     // RFC 4954 §6: 454 is of the kind that passes, and still no word against the password.
     if error.is_permanent() {
         OpenError::Login(reason(error))
+    } else {
+        OpenError::Greeting(reason(error))
+    }
+}
+
+fn of_sender(error: &Error) -> OpenError {
+    if error.is_permanent() {
+        OpenError::Sender(reason(error))
+    } else if error.is_timeout() {
+        OpenError::TooSlow
     } else {
         OpenError::Greeting(reason(error))
     }

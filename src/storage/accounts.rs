@@ -75,19 +75,27 @@ pub async fn verify_email(
     row.as_ref().map(users::read).transpose()
 }
 
-// The epoch ends sessions, families and codes; what it does not end is deleted.
+// The epoch ends sessions, families and codes; what else lets somebody in as the user, found as `u`, is deleted.
+macro_rules! delete_ways_in {
+    () => {
+        "
+d AS (DELETE FROM devices WHERE user_id = (SELECT user_id FROM u)),
+i AS (DELETE FROM identities WHERE user_id = (SELECT user_id FROM u)),
+p AS (DELETE FROM passkeys WHERE user_id = (SELECT user_id FROM u)),
+l AS (DELETE FROM mailed_links WHERE user_id = (SELECT user_id FROM u) AND used_at IS NULL)
+"
+    };
+}
+
 const TAKE_OVER: &str = concat!(
     "WITH u AS (UPDATE users u SET email_verified = true, password_hash = NULL, epoch = epoch + 1,
         epoch_moved_at = $3, updated_at = $3, signup_browser_hash = NULL, signup_user_agent = NULL
     WHERE u.id = $1 AND u.email_key = $2 AND NOT u.email_verified AND u.disabled_at IS NULL RETURNING ",
     user_columns!(),
     "),
-c AS (DELETE FROM consents WHERE user_id = (SELECT user_id FROM u)),
-d AS (DELETE FROM devices WHERE user_id = (SELECT user_id FROM u)),
-i AS (DELETE FROM identities WHERE user_id = (SELECT user_id FROM u)),
-p AS (DELETE FROM passkeys WHERE user_id = (SELECT user_id FROM u)),
-l AS (DELETE FROM mailed_links WHERE user_id = (SELECT user_id FROM u) AND used_at IS NULL)
-SELECT * FROM u"
+c AS (DELETE FROM consents WHERE user_id = (SELECT user_id FROM u)),",
+    delete_ways_in!(),
+    "SELECT * FROM u"
 );
 
 /// Somebody has proven an address that the holder of the account had not: whatever that holder made is gone, and the
@@ -173,12 +181,9 @@ const UNDO_EMAIL_CHANGE: &str = concat!(
     WHERE u.id = $1 AND u.disabled_at IS NULL
         AND NOT EXISTS (SELECT FROM users o WHERE o.email_key = $3 AND o.id <> $1) RETURNING ",
     user_columns!(),
-    "),
-i AS (DELETE FROM identities WHERE user_id = (SELECT user_id FROM u)),
-p AS (DELETE FROM passkeys WHERE user_id = (SELECT user_id FROM u)),
-d AS (DELETE FROM devices WHERE user_id = (SELECT user_id FROM u)),
-l AS (DELETE FROM mailed_links WHERE user_id = (SELECT user_id FROM u) AND used_at IS NULL)
-SELECT * FROM u"
+    "),",
+    delete_ways_in!(),
+    "SELECT * FROM u"
 );
 
 /// Gives a user an earlier address back, and ends everything since: sessions, tokens, links, and the password. `None` if

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::Trouble;
 use crate::domain::ids::ClientId;
 use crate::flows::backchannel_logout;
 use crate::flows::provider::Provider;
@@ -22,7 +23,7 @@ const MEASURE: Duration = Duration::from_secs(10);
 pub(super) async fn run(provider: Arc<Provider>, outbound: outbound::Client, stop: CancellationToken) {
     let mut courier = Courier::new(Arc::clone(&provider), outbound);
     let mut measured: Option<Instant> = None;
-    let mut told = None;
+    let mut trouble = Trouble::of("clients cannot be told of logouts");
     let mut next = tokio::time::Instant::now();
     loop {
         let poll = tokio::select! {
@@ -36,27 +37,13 @@ pub(super) async fn run(provider: Arc<Provider>, outbound: outbound::Client, sto
         } else {
             courier.send_due().await
         };
-        tell(done, &mut told);
+        trouble.tell(done);
         if measured.is_none_or(|at| at.elapsed() >= MEASURE) {
             measured = Some(Instant::now());
-            tell(backchannel_logout::record_metrics(&provider.db).await, &mut told);
+            trouble.tell(backchannel_logout::record_metrics(&provider.db).await);
         }
     }
     courier.finish().await;
-}
-
-/// Tells a trouble once. That the database is away the reload job says already.
-fn tell(done: Result<(), StorageError>, told: &mut Option<String>) {
-    let Err(error) = done else {
-        *told = None;
-        return;
-    };
-    let text = error.to_string();
-    if !error.is_unavailable() && told.as_ref() != Some(&text) {
-        let error = &error as &dyn std::error::Error;
-        tracing::error!(error, "clients cannot be told of logouts");
-    }
-    *told = Some(text);
 }
 
 /// Carries what is due, several at once.

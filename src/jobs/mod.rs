@@ -19,6 +19,7 @@ use self::send_mail::Post;
 use crate::flows::backchannel_logout;
 use crate::flows::provider::Provider;
 use crate::outbound;
+use crate::storage::StorageError;
 
 /// How often a node looks within `keys.poll_interval`. The schedule of the keys grants a node that time to see a
 /// change: the answer must have come by then, and one that is slow is no reason to stop.
@@ -92,6 +93,36 @@ impl Jobs {
     pub async fn stop(self) {
         self.stop.cancel();
         self.tracker.wait().await;
+    }
+}
+
+/// What keeps a job from its work, told once however long it lasts.
+struct Trouble {
+    consequence: &'static str,
+    told: Option<String>,
+}
+
+impl Trouble {
+    /// None yet; `consequence` is what does not happen while there is one.
+    const fn of(consequence: &'static str) -> Self {
+        Self {
+            consequence,
+            told: None,
+        }
+    }
+
+    /// Tells what came of a round. That the database is away the reload job says already.
+    fn tell(&mut self, done: Result<(), StorageError>) {
+        let Err(error) = done else {
+            self.told = None;
+            return;
+        };
+        let text = error.to_string();
+        if !error.is_unavailable() && self.told.as_ref() != Some(&text) {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "{}", self.consequence);
+        }
+        self.told = Some(text);
     }
 }
 

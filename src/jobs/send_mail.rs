@@ -15,6 +15,7 @@ use chrono::TimeDelta;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::Trouble;
 use crate::domain::mail;
 use crate::flows::mails;
 use crate::flows::provider::Provider;
@@ -95,7 +96,7 @@ impl AttemptError {
 pub(super) async fn run(provider: Arc<Provider>, post: Post, stop: CancellationToken) {
     let mut postman = Postman::new(Arc::clone(&provider), post);
     let mut measured: Option<Instant> = None;
-    let mut told = None;
+    let mut trouble = Trouble::of("mail cannot be sent");
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -103,27 +104,13 @@ pub(super) async fn run(provider: Arc<Provider>, post: Post, stop: CancellationT
             () = tokio::time::sleep(POLL) => {}
             () = postman.one_ended() => {}
         }
-        tell(postman.round().await.map(drop), &mut told);
+        trouble.tell(postman.round().await.map(drop));
         if measured.is_none_or(|at| at.elapsed() >= MEASURE) {
             measured = Some(Instant::now());
-            tell(record_metrics(&provider).await, &mut told);
+            trouble.tell(record_metrics(&provider).await);
         }
     }
     postman.finish().await;
-}
-
-/// Tells a trouble once. That the database is away the reload job says already.
-fn tell(done: Result<(), StorageError>, told: &mut Option<String>) {
-    let Err(error) = done else {
-        *told = None;
-        return;
-    };
-    let text = error.to_string();
-    if !error.is_unavailable() && told.as_ref() != Some(&text) {
-        let error = &error as &dyn std::error::Error;
-        tracing::error!(error, "mail cannot be sent");
-    }
-    *told = Some(text);
 }
 
 /// Carries what is due, several at once.

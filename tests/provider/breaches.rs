@@ -1,20 +1,25 @@
 //! Whether new passwords have leaked (`passwords.breach_check_url`): what the service learns, and what becomes of those who
 //! choose a password while it is slow, wrong or gone.
 
+use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use openssl::sha::sha1;
-use serde_json::json;
+use serde_json::{Value, json};
 use signet::flows::breaches::{BreachCheck, POLICY};
 use signet::outbound::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::app::{PASSWORD, TestApp};
+use crate::support::database;
+use crate::support::database::TestDatabase;
 use crate::support::jar::Jar;
+use crate::support::node::{Folder, signet};
 
 pub const LEAKED: &str = "violet-lantern-orchard-93";
+const OWN: &str = "wooden-spoon lantern meadow 9";
 
 /// What the service does with a request.
 #[derive(Debug, Clone, Copy)]
@@ -148,6 +153,74 @@ async fn wherever_a_password_is_chosen_it_is_asked_for_and_nowhere_else() {
         refused.body
     );
     assert_eq!(asked.lock().expect("whole").len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_forgot_the_password_takes_no_leaked_one_either() {
+    let (url, asked) = serve(Service::Knows(LEAKED)).await;
+    let app = app_that_asks(&url).await;
+    app.user("ada@example.org", json!({})).await;
+    let mut jar = Jar::new(&app);
+    let page = jar.get("/forgot-password").await;
+    jar.submit(&page, &[("email", "ada@example.org")]).await;
+    let mails = app.deliver_mail().await;
+    let mut words = mails[0].text.split_whitespace();
+    let link = words
+        .find(|word| word.contains("/reset-password?"))
+        .expect("a link");
+    let page = jar.get(link).await;
+    assert_eq!(asked.lock().expect("whole").len(), 0, "looking asks nobody");
+    let refused = jar.submit(&page, &[("password", LEAKED)]).await;
+    assert_eq!(refused.status, 422);
+    assert!(
+        refused.body.contains("known from a data leak"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(jar.log_in("ada@example.org", LEAKED).await.status, 422);
+    // The link is good for another one.
+    assert_eq!(jar.submit(&page, &[("password", OWN)]).await.status, 303);
+    jar.log_in("ada@example.org", OWN).await;
+    assert!(jar.is_in().await);
+    assert_eq!(asked.lock().expect("whole").len(), 2);
+}
+
+/// Runs `signet users` in a folder, with a password to read.
+async fn users(folder: &Folder, database: &TestDatabase, arguments: &[&str], password: &str) -> Output {
+    let mut command = tokio::process::Command::from(signet(folder, Some(database.url.expose())));
+    command
+        .args(["--format", "json", "users"])
+        .args(arguments)
+        .arg("--password-stdin")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(password.as_bytes()).await.expect("it reads");
+    drop(stdin);
+    child.wait_with_output().await.expect("our own child")
+}
+
+#[tokio::test]
+async fn the_commands_that_set_a_password_ask_as_the_pages_do() {
+    let (url, asked) = serve(Service::Knows(LEAKED)).await;
+    let (mut folder, database) = (Folder::new(), database().await);
+    folder.set("SIGNET_PASSWORDS__BREACH_CHECK_URL", &url);
+    let create = ["create", "--email", "ada@example.org", "--name", "Ada"];
+    let change = ["set-password", "ada@example.org"];
+    for (arguments, times) in [(&create[..], 2), (&change[..], 4)] {
+        let refused = users(&folder, &database, arguments, LEAKED).await;
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}: {said}");
+        let told: Value = serde_json::from_str(said.lines().last().expect("a line")).expect("JSON");
+        assert_eq!(told["error"], "password_leaked", "{said}");
+        assert!(!said.contains(LEAKED), "{said}");
+        let taken = users(&folder, &database, arguments, PASSWORD).await;
+        let said = String::from_utf8_lossy(&taken.stderr).into_owned();
+        assert!(taken.status.success(), "{arguments:?}: {said}");
+        assert_eq!(asked.lock().expect("whole").len(), times, "{arguments:?}");
+    }
 }
 
 #[tokio::test]

@@ -288,10 +288,12 @@ async fn hand_over(
 /// What the server said to a mail that it let begin.
 fn of_mail(error: &lettre::transport::smtp::Error) -> SendError {
     let reason = server::reason(error);
-    if error.is_permanent() {
-        SendError::Refused(reason)
-    } else {
+    if !error.is_permanent() {
         SendError::Unavailable(reason)
+    } else if server::is_about_sender(error) {
+        OpenError::Sender(reason).into()
+    } else {
+        SendError::Refused(reason)
     }
 }
 

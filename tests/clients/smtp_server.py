@@ -2,7 +2,7 @@
 
 Settings: PROTECTION (none, starttls, tls) with CERTIFICATE and KEY as files, LOGIN_USER and LOGIN_PASSWORD, SMTPUTF8 (yes, no).
 First line of output: {"port": N}. Then a line for every mail that was taken: {"from", "to", "data", "tls", "user"}; and
-for every AUTH that was refused {"refused": "auth"}.
+for every AUTH that was refused {"refused": "auth"}, for every recipient without an answer {"hangs": ADDRESS}.
 
 Each line of input is what it does with mail from then on:
   take               it takes it
@@ -40,6 +40,7 @@ class Handler:
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if self.mode == "hang":
+            say(hangs=address)
             await asyncio.sleep(PATIENCE)
         if self.mode.startswith("answer "):
             return self.mode.removeprefix("answer ").replace("ADDRESS", address)

@@ -3,6 +3,7 @@
 mod doctor;
 mod mailbox;
 mod outbox;
+mod sender;
 mod transport;
 
 use std::sync::Arc;

@@ -249,6 +249,13 @@ fn of_sender(error: &Error) -> OpenError {
     }
 }
 
+/// Whether a refusal is for whom the mail is from (RFC 3463 §3.2). Many servers say so only when they have heard whom it
+/// is for.
+pub(super) fn is_about_sender(error: &Error) -> bool {
+    let words = error.source().map(ToString::to_string).unwrap_or_default();
+    matches!(enhanced(&words), Some("5.1.7" | "5.1.8"))
+}
+
 /// Why, in our own words and the server's numbers: its words may repeat whom the mail is for.
 pub(super) fn reason(error: &Error) -> String {
     if let Some(code) = error.status() {

@@ -30,14 +30,12 @@ fn finding(folder: &Folder, database: &str, url: &str, check: &str) -> (String, 
 async fn the_doctor_goes_all_the_way_to_the_login_and_sends_nothing() {
     let (mut folder, database) = (certified(), database().await);
     let database = database.url.expose();
-    let starttls = server(&folder, "starttls");
+    let mut starttls = server(&folder, "starttls");
     let port = starttls.port;
     let ask = |folder: &Folder, url: &str| finding(folder, database, url, "mail");
 
-    let (status, message, hint) = ask(
-        &folder,
-        &format!("smtp+starttls://signet:p%40ss%20word@localhost:{port}"),
-    );
+    let url = format!("smtp+starttls://signet:p%40ss%20word@localhost:{port}");
+    let (status, message, hint) = ask(&folder, &url);
     assert_eq!(status, "failed", "{message}");
     assert!(
         message.contains("there is no TLS with the mail server") && hint.contains("SSL_CERT_FILE"),
@@ -46,12 +44,21 @@ async fn the_doctor_goes_all_the_way_to_the_login_and_sends_nothing() {
 
     let authority = folder.path().join("authority.pem");
     folder.set("SSL_CERT_FILE", authority);
-    let (status, message, _) = ask(
-        &folder,
-        &format!("smtp+starttls://signet:p%40ss%20word@localhost:{port}"),
-    );
+    let (status, message, _) = ask(&folder, &url);
     assert_eq!(status, "ok", "{message}");
     assert_eq!(message, format!("localhost:{port} answers: STARTTLS, logged in"));
+
+    starttls.order("sender 553 5.7.1 not yours");
+    let (status, message, hint) = ask(&folder, &url);
+    assert!(
+        status == "failed" && message.contains("refuses the sender, mail.from: it answers 553 5.7.1"),
+        "{message}"
+    );
+    assert!(
+        hint.starts_with("set mail.from to an address that this server lets us send from"),
+        "{hint}"
+    );
+    starttls.order("take");
 
     let (status, message, hint) = ask(&folder, &format!("smtp+starttls://signet:wrong@localhost:{port}"));
     assert!(

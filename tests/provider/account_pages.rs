@@ -7,7 +7,7 @@ mod pending;
 mod refusals;
 mod strangers;
 
-use crate::support::app::{PASSWORD, TestApp};
+use crate::support::app::TestApp;
 use crate::support::browser::Answer;
 use crate::support::jar::Jar;
 
@@ -45,7 +45,9 @@ fn path_in(app: &TestApp, text: &str) -> String {
 
 /// The token in the path of a link.
 fn token_of(path: &str) -> &str {
-    let token = path.split(['?', '&']).find_map(|part| part.strip_prefix("token="));
+    let token = path
+        .split(['?', '&'])
+        .find_map(|part| part.strip_prefix("token="));
     token.expect("a token")
 }
 
@@ -62,7 +64,9 @@ async fn stored(app: &TestApp) -> String {
         ("identities", "t"),
         ("consents", "t"),
     ] {
-        let rows = format!("SELECT coalesce(string_agg({what}::text, E'\n' ORDER BY {what}::text), '') FROM {table} t");
+        let rows = format!(
+            "SELECT coalesce(string_agg({what}::text, E'\n' ORDER BY {what}::text), '') FROM {table} t"
+        );
         let row = client.query_one(&rows, &[]).await.expect("read");
         all.push_str(&row.get::<_, String>(0));
         all.push('\n');

@@ -16,10 +16,22 @@ use crate::support::jar::Jar;
 const LINKS: [(MailKind, &str, TimeDelta); 7] = [
     (MailKind::VerifyEmail, "/verify-email", TimeDelta::hours(1)),
     (MailKind::ResetPassword, "/reset-password", TimeDelta::minutes(30)),
-    (MailKind::ConfirmEmailChange, "/account/email/confirm", TimeDelta::hours(1)),
-    (MailKind::VerifyNewEmail, "/account/email/verify", TimeDelta::hours(1)),
+    (
+        MailKind::ConfirmEmailChange,
+        "/account/email/confirm",
+        TimeDelta::hours(1),
+    ),
+    (
+        MailKind::VerifyNewEmail,
+        "/account/email/verify",
+        TimeDelta::hours(1),
+    ),
     (MailKind::EmailChanged, "/account/email/undo", TimeDelta::days(7)),
-    (MailKind::DeleteAccount, "/account/delete/confirm", TimeDelta::days(1)),
+    (
+        MailKind::DeleteAccount,
+        "/account/delete/confirm",
+        TimeDelta::days(1),
+    ),
     (MailKind::SignIn, "/login/link", TimeDelta::minutes(5)),
 ];
 
@@ -112,7 +124,9 @@ async fn whoever_only_looks_at_a_link_changes_nothing() {
         let form = jar.get(&path).await;
         let (_, hidden) = form.form();
         assert!(
-            hidden.iter().any(|(name, value)| name == "token" && value == token_of(&path)),
+            hidden
+                .iter()
+                .any(|(name, value)| name == "token" && value == token_of(&path)),
             "{kind:?}: it still works: {form:#?}"
         );
     }
@@ -162,7 +176,8 @@ async fn a_link_that_was_pressed_is_dead() {
             assert!(shown.body.contains("Sign in first"), "{shown:#?}");
         } else {
             let again = press(&mut jar, page, token_of(&path)).await;
-            let done = kind == MailKind::VerifyEmail && again.body.contains("Your e-mail address is confirmed");
+            let done =
+                kind == MailKind::VerifyEmail && again.body.contains("Your e-mail address is confirmed");
             assert!(done || is_dead(&again), "{kind:?}: {again:#?}");
         }
         assert_eq!(stored(&app).await, before, "{kind:?}");
@@ -180,7 +195,9 @@ async fn a_deletion_is_confirmed_by_who_is_logged_in_to_that_account_alone() {
     assert!(stranger.body.contains("Sign in first"), "{stranger:#?}");
     eve.enter("eve@example.org").await;
     assert!(is_dead(&eve.get(&path).await));
-    assert!(is_dead(&press(&mut eve, "/account/delete/confirm", token_of(&path)).await));
+    assert!(is_dead(
+        &press(&mut eve, "/account/delete/confirm", token_of(&path)).await
+    ));
     assert_eq!(app.count("users").await, 2);
     let gone = press(&mut ada(&app).await, "/account/delete/confirm", token_of(&path)).await;
     assert_eq!(gone.location().path(), "/login");

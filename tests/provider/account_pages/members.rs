@@ -46,7 +46,11 @@ async fn what_only_the_user_should_do_wants_a_recent_login_which_keeps_the_sessi
         assert_eq!(jar.get(wants).await.status, 303, "a wrong password opens nothing");
         let right = jar.submit(&page, &[("password", PASSWORD)]).await;
         assert_eq!(right.status, 303, "{right:#?}");
-        let back = if word == "export" { "/account?done=export" } else { wants };
+        let back = if word == "export" {
+            "/account?done=export"
+        } else {
+            wants
+        };
         assert_eq!(right.header("location"), Some(back));
         assert_eq!(jar.get(wants).await.status, 200, "{wants}");
         let (same, after) = session(&app).await;
@@ -88,7 +92,10 @@ async fn allowed(app: &TestApp, browser: &Browser, client: &str) -> String {
     let code = browser.submit(&page, &[("decision", "allow")]).await;
     let code = browser.follow(code).await.code();
     let tokens = Api::new(app).redeem(client, &code).await.json();
-    tokens["refresh_token"].as_str().expect("a refresh token").to_owned()
+    tokens["refresh_token"]
+        .as_str()
+        .expect("a refresh token")
+        .to_owned()
 }
 
 #[tokio::test]
@@ -101,7 +108,10 @@ async fn an_application_that_is_disconnected_is_out_and_must_ask_again() {
     let reader = allowed(&app, &browser, "reader").await;
 
     let page = browser.get("/account/applications").await;
-    assert!(page.body.contains("The planner") && page.body.contains("The reader"), "{page:#?}");
+    assert!(
+        page.body.contains("The planner") && page.body.contains("The reader"),
+        "{page:#?}"
+    );
     let (action, hidden) = page
         .forms()
         .into_iter()
@@ -112,18 +122,35 @@ async fn an_application_that_is_disconnected_is_out_and_must_ask_again() {
     // Another user's form has nothing to say about it.
     let other = logged_in(&app, "eve@example.org").await;
     let before = stored(&app).await;
-    assert_eq!(other.post(action.clone(), &fields).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        other.post(action.clone(), &fields).await.status,
+        StatusCode::FORBIDDEN
+    );
     assert_eq!(stored(&app).await, before);
 
     let answer = browser.post(action.clone(), &fields).await;
-    assert_eq!(answer.header("location"), Some("/account/applications?done=withdrawn"));
+    assert_eq!(
+        answer.header("location"),
+        Some("/account/applications?done=withdrawn")
+    );
     let page = browser.follow(answer).await;
-    assert!(page.body.contains("The application is disconnected."), "{page:#?}");
-    assert!(!page.body.contains("The planner") && page.body.contains("The reader"), "{page:#?}");
+    assert!(
+        page.body.contains("The application is disconnected."),
+        "{page:#?}"
+    );
+    assert!(
+        !page.body.contains("The planner") && page.body.contains("The reader"),
+        "{page:#?}"
+    );
     let api = Api::new(&app);
-    assert_eq!(api.refresh("planner", &planner).await.json()["error"], "invalid_grant");
+    assert_eq!(
+        api.refresh("planner", &planner).await.json()["error"],
+        "invalid_grant"
+    );
     assert_eq!(api.refresh("reader", &reader).await.status, StatusCode::OK);
-    let asked = browser.open(&browser.authorize("planner", &[("scope", "openid email")])).await;
+    let asked = browser
+        .open(&browser.authorize("planner", &[("scope", "openid email")]))
+        .await;
     assert_eq!(asked.url.path(), "/consent", "{asked:#?}");
     // Once more, by the form of before: nothing is left to end.
     assert_eq!(browser.post(action, &fields).await.status, StatusCode::SEE_OTHER);

@@ -17,7 +17,9 @@ async fn on_the_way(app: &TestApp) -> (Browser, Answer) {
 
 /// The page at `path`, for the request of the page before.
 async fn beside(browser: &Browser, login: &Answer, path: &str) -> Answer {
-    let page = browser.get(&format!("{path}?{}", login.url.query().expect("a request"))).await;
+    let page = browser
+        .get(&format!("{path}?{}", login.url.query().expect("a request")))
+        .await;
     assert_eq!(page.status, 200, "{page:#?}");
     page
 }
@@ -46,7 +48,10 @@ async fn after_a_login_by_mail() {
     let page = beside(&browser, &login, "/login/link").await;
     assert_eq!(browser.submit(&page, &[("email", ADA)]).await.status, 200);
     let page = browser.get(&link_to(&app, ADA).await).await;
-    assert!(page.body.contains("Example SPA"), "it says where one goes: {page:#?}");
+    assert!(
+        page.body.contains("Example SPA"),
+        "it says where one goes: {page:#?}"
+    );
     let answer = browser.submit(&page, &[]).await;
     browser.follow(answer).await.code();
 }
@@ -84,9 +89,16 @@ async fn but_not_in_another_browser_where_it_ends_at_the_account() {
     let link = link_to(&app, ADA).await;
     let other = Browser::from_address(&app, "198.51.100.3");
     let page = other.get(&link).await;
-    assert!(page.body.contains("This link was asked for in another browser."), "{page:#?}");
+    assert!(
+        page.body.contains("This link was asked for in another browser."),
+        "{page:#?}"
+    );
     assert!(!page.body.contains("Example SPA"), "{page:#?}");
     let answer = other.submit(&page, &[]).await;
     let account = other.follow(answer).await;
-    assert_eq!((account.status.as_u16(), account.url.path()), (200, "/account"), "{account:#?}");
+    assert_eq!(
+        (account.status.as_u16(), account.url.path()),
+        (200, "/account"),
+        "{account:#?}"
+    );
 }

@@ -27,15 +27,24 @@ async fn refused(app: &TestApp, jar: &mut Jar, (page, action, fields, words): Re
     assert!(answer.body.contains("<title>Error: "), "{about}");
     for (name, value) in fields {
         let shown = !value.is_empty() && answer.body.contains(&format!("value=\"{}\"", escaped(value)));
-        assert_eq!(shown, !value.is_empty() && !name.contains("password"), "{name}: {about}");
-        assert!(!name.contains("password") || value.is_empty() || !answer.body.contains(value), "{about}");
+        assert_eq!(
+            shown,
+            !value.is_empty() && !name.contains("password"),
+            "{name}: {about}"
+        );
+        assert!(
+            !name.contains("password") || value.is_empty() || !answer.body.contains(value),
+            "{about}"
+        );
     }
     assert_eq!(stored(app).await, before, "{about}");
 }
 
 /// Text as pages carry it.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('/', "&#x2f;").replace('\'', "&#x27;")
+    text.replace('&', "&amp;")
+        .replace('/', "&#x2f;")
+        .replace('\'', "&#x27;")
 }
 
 #[tokio::test]
@@ -48,24 +57,104 @@ async fn what_a_member_fills_in_wrongly_is_said_beside_the_field() {
     let name = "Enter your name, 200 characters at most.";
     let picture = "Enter an address that begins with https://, or leave it empty.";
     let refusals: [Refusal<'_>; 18] = [
-        ("/account/profile", "/account/profile", &[("name", ""), ("picture", "https://a.example/a")], name),
-        ("/account/profile", "/account/profile", &[("name", "Ada"), ("picture", "javascript:alert(1)")], picture),
-        ("/account/profile", "/account/profile", &[("name", "Ada"), ("picture", "https://u:p@a.example")], picture),
-        ("/account/profile", "/account/profile", &[("name", "Ada"), ("picture", "a.png")], picture),
-        ("/account/password", "/account/password", &[("password", NEW)], "Enter your present password."),
-        ("/account/password", "/account/password", &[("current_password", ""), ("password", NEW)], "Enter your present password."),
-        ("/account/password", "/account/password", &[("current_password", NEW), ("password", NEW)], "The present password is another."),
+        (
+            "/account/profile",
+            "/account/profile",
+            &[("name", ""), ("picture", "https://a.example/a")],
+            name,
+        ),
+        (
+            "/account/profile",
+            "/account/profile",
+            &[("name", "Ada"), ("picture", "javascript:alert(1)")],
+            picture,
+        ),
+        (
+            "/account/profile",
+            "/account/profile",
+            &[("name", "Ada"), ("picture", "https://u:p@a.example")],
+            picture,
+        ),
+        (
+            "/account/profile",
+            "/account/profile",
+            &[("name", "Ada"), ("picture", "a.png")],
+            picture,
+        ),
+        (
+            "/account/password",
+            "/account/password",
+            &[("password", NEW)],
+            "Enter your present password.",
+        ),
+        (
+            "/account/password",
+            "/account/password",
+            &[("current_password", ""), ("password", NEW)],
+            "Enter your present password.",
+        ),
+        (
+            "/account/password",
+            "/account/password",
+            &[("current_password", NEW), ("password", NEW)],
+            "The present password is another.",
+        ),
         ("/account/password", "/account/password", &[current], SHORT),
-        ("/account/password", "/account/password", &[current, ("password", "seven77")], SHORT),
-        ("/account/password", "/account/password", &[current, ("password", &long)], LONG),
-        ("/account/password", "/account/password", &[current, ("password", "password1")], WEAK),
-        ("/account/email", "/account/email", &[("email", "nobody")], NO_ADDRESS),
+        (
+            "/account/password",
+            "/account/password",
+            &[current, ("password", "seven77")],
+            SHORT,
+        ),
+        (
+            "/account/password",
+            "/account/password",
+            &[current, ("password", &long)],
+            LONG,
+        ),
+        (
+            "/account/password",
+            "/account/password",
+            &[current, ("password", "password1")],
+            WEAK,
+        ),
+        (
+            "/account/email",
+            "/account/email",
+            &[("email", "nobody")],
+            NO_ADDRESS,
+        ),
         ("/account/email", "/account/email", &[("email", "")], NO_ADDRESS),
-        ("/account/email", "/account/email", &[("email", "Ada@EXAMPLE.org")], "This is your address already."),
-        ("/account/delete", "/account/delete", &[("password", "")], "Enter your password."),
-        ("/account/delete", "/account/delete", &[("password", NEW)], "The password is wrong."),
-        ("/account/again", "/account/again", &[("password", "")], "Enter your password."),
-        ("/account/again", "/account/again", &[("password", NEW)], "The password is wrong."),
+        (
+            "/account/email",
+            "/account/email",
+            &[("email", "Ada@EXAMPLE.org")],
+            "This is your address already.",
+        ),
+        (
+            "/account/delete",
+            "/account/delete",
+            &[("password", "")],
+            "Enter your password.",
+        ),
+        (
+            "/account/delete",
+            "/account/delete",
+            &[("password", NEW)],
+            "The password is wrong.",
+        ),
+        (
+            "/account/again",
+            "/account/again",
+            &[("password", "")],
+            "Enter your password.",
+        ),
+        (
+            "/account/again",
+            "/account/again",
+            &[("password", NEW)],
+            "The password is wrong.",
+        ),
     ];
     for refusal in refusals {
         refused(&app, &mut jar, refusal).await;
@@ -91,29 +180,62 @@ async fn what_a_stranger_fills_in_wrongly_is_said_beside_the_field() {
     jar.submit(&page, &[("email", ADA)]).await;
     let link = link_to(&app, ADA).await;
     let long = "a-long ".repeat(19);
-    for (password, words) in [("", SHORT), ("seven77", SHORT), (&long, LONG), ("password1", WEAK)] {
-        refused(&app, &mut jar, (&link, "/reset-password", &[("password", password)], words)).await;
+    for (password, words) in [
+        ("", SHORT),
+        ("seven77", SHORT),
+        (&long, LONG),
+        ("password1", WEAK),
+    ] {
+        refused(
+            &app,
+            &mut jar,
+            (&link, "/reset-password", &[("password", password)], words),
+        )
+        .await;
     }
     // The link survives all that.
     let page = jar.get(&link).await;
-    assert_eq!(jar.submit(&page, &[("password", NEW)]).await.location().path(), "/login");
+    assert_eq!(
+        jar.submit(&page, &[("password", NEW)]).await.location().path(),
+        "/login"
+    );
     assert_eq!(jar.log_in(ADA, NEW).await.location().path(), "/account");
 }
 
 /// Every form of the pages of an account: where its CSRF field is found, where it goes, and what is in it.
 const FORMS: [(&str, &str, &[(&str, &str)]); 12] = [
     ("/forgot-password", "/forgot-password", &[("email", ADA)]),
-    ("/forgot-password", "/reset-password", &[("token", "x"), ("password", NEW)]),
-    ("/verify-email", "/verify-email", &[("token", "x"), ("answer", "me")]),
+    (
+        "/forgot-password",
+        "/reset-password",
+        &[("token", "x"), ("password", NEW)],
+    ),
+    (
+        "/verify-email",
+        "/verify-email",
+        &[("token", "x"), ("answer", "me")],
+    ),
     ("/verify-email", "/verify-email/send", &[("email", ADA)]),
     ("/login/link", "/login/link", &[("email", ADA)]),
     ("/account/profile", "/account/profile", &[("name", "Eve")]),
-    ("/account/password", "/account/password", &[("current_password", PASSWORD), ("password", NEW)]),
-    ("/account/email", "/account/email", &[("email", "eve@example.org")]),
+    (
+        "/account/password",
+        "/account/password",
+        &[("current_password", PASSWORD), ("password", NEW)],
+    ),
+    (
+        "/account/email",
+        "/account/email",
+        &[("email", "eve@example.org")],
+    ),
     ("/account/profile", "/account/email/send", &[]),
     ("/account/delete", "/account/delete", &[("password", PASSWORD)]),
     ("/account/again", "/account/again", &[("password", PASSWORD)]),
-    ("/account/profile", "/account/applications/withdraw", &[("client_id", "spa")]),
+    (
+        "/account/profile",
+        "/account/applications/withdraw",
+        &[("client_id", "spa")],
+    ),
 ];
 
 /// The fields of a form with these CSRF fields.
@@ -176,7 +298,11 @@ async fn what_the_operator_closed_is_closed_to_forms_from_before_too() {
     there.cookies.clone_from(&here.cookies);
     let before = stored(&open).await;
     for (page, action, fields) in [
-        ("/account/email", "/account/email", &[("email", "new@example.org")]),
+        (
+            "/account/email",
+            "/account/email",
+            &[("email", "new@example.org")],
+        ),
         ("/account/delete", "/account/delete", &[("password", PASSWORD)]),
         ("/forgot-password", "/forgot-password", &[("email", ADA)]),
         ("/login/link", "/login/link", &[("email", ADA)]),
@@ -191,6 +317,9 @@ async fn what_the_operator_closed_is_closed_to_forms_from_before_too() {
     assert_eq!(stored(&open).await, before);
     let account = there.get("/account").await;
     for link in ["/account/email", "/account/delete"] {
-        assert!(!account.body.contains(&format!("href=\"{}\"", escaped(link))), "{account:#?}");
+        assert!(
+            !account.body.contains(&format!("href=\"{}\"", escaped(link))),
+            "{account:#?}"
+        );
     }
 }

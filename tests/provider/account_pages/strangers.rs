@@ -29,7 +29,9 @@ fn told(answer: &Answer, email: &str) -> (u16, Vec<(String, String)>, String) {
     let mut headers: Vec<_> = answer
         .headers
         .iter()
-        .filter(|(name, _)| !["date", "x-request-id", "set-cookie", "content-length"].contains(&name.as_str()))
+        .filter(|(name, _)| {
+            !["date", "x-request-id", "set-cookie", "content-length"].contains(&name.as_str())
+        })
         .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()))
         .collect();
     headers.extend(answer.set_cookies().iter().map(|line| {
@@ -95,7 +97,9 @@ async fn a_signup_with_a_taken_address_looks_like_any_other_where_addresses_must
     path_in(&app, &eve.text);
     // And Ada's account is what it was.
     let row = app.database.client().await;
-    let row = row.query_one("SELECT name FROM users WHERE email = $1", &[&ADA]).await;
+    let row = row
+        .query_one("SELECT name FROM users WHERE email = $1", &[&ADA])
+        .await;
     assert_eq!(row.expect("Ada").get::<_, String>(0), "Ada Lovelace");
 }
 

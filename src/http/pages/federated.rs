@@ -269,11 +269,14 @@ const fn word_of_refusal(refusal: Refusal) -> &'static str {
     }
 }
 
+/// The user's no: by the standard's word (RFC 6749 §4.1.2.1), and by Apple's.
+const DENIALS: [&str; 2] = ["access_denied", "user_cancelled_authorize"];
+
 fn word_of_failure(failure: &Failure) -> &'static str {
     match failure {
         Failure::State => "state",
         Failure::ProviderGone => "gone",
-        Failure::Provider { error, .. } if error == "access_denied" => "denied",
+        Failure::Provider { error, .. } if DENIALS.contains(&&**error) => "denied",
         Failure::Provider { .. } | Failure::NoCode | Failure::Issuer | Failure::Code => "refused",
         Failure::Unavailable => "unavailable",
         Failure::Profile => "profile",

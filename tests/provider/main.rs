@@ -61,5 +61,6 @@ mod storage;
 mod subjects;
 mod takeover;
 mod token_endpoint;
+mod upstreams;
 mod userinfo;
 mod users_import;

@@ -179,7 +179,8 @@ impl Jar {
         for line in answer.set_cookies() {
             let pair = line.split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').expect("a cookie has a name");
-            if line.contains("; Max-Age=0;") {
+            // The one is how we take a cookie away, the other how others do.
+            if line.contains("; Max-Age=0;") || value.is_empty() {
                 self.cookies.remove(name);
             } else {
                 self.cookies.insert(name.to_owned(), value.to_owned());

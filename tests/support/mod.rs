@@ -13,5 +13,6 @@ pub mod responses;
 pub mod smtp;
 pub mod softhsm;
 pub mod tokens;
+pub mod upstream;
 
 pub use database::database;

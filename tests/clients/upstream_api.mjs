@@ -72,7 +72,9 @@ async function token({ request, response, settings, codes, refreshes, tokens }) 
   const client = { id: form.get("client_id"), secret: form.get("client_secret") };
   const basic = request.headers.authorization?.match(/^Basic (.*)$/i)?.[1];
   if (basic && api.takesBasic) {
-    [client.id, client.secret] = Buffer.from(basic, "base64").toString().split(":").map(decodeURIComponent);
+    // Both as in a form (RFC 6749 §2.3.1).
+    const parts = Buffer.from(basic, "base64").toString().split(":");
+    [client.id, client.secret] = parts.map((part) => decodeURIComponent(part.replaceAll("+", " ")));
   }
   const refreshing = api.refreshes && form.get("grant_type") === "refresh_token";
   const store = refreshing ? refreshes : codes;

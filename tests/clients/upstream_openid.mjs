@@ -168,6 +168,15 @@ function withName(ctx, { settings, state, met }) {
   ctx.body = ctx.body.replace("</form>", `<input type="hidden" name="user" value="${escape(user)}"/></form>`);
 }
 
+/** Apple makes ID tokens for every scope, and documents none but `name` and `email`; the library needs to be asked. */
+function withOpenid(path) {
+  const url = new URL(path, "http://upstream");
+  const scopes = url.searchParams.get("scope")?.split(" ");
+  if (!scopes || scopes.includes("openid")) return path;
+  url.searchParams.set("scope", ["openid", ...scopes].join(" "));
+  return url.pathname + url.search;
+}
+
 /** Where a person says who it is. */
 async function interaction({ provider, state }, request, response) {
   const { params, prompt } = await provider.interactionDetails(request, response);
@@ -204,6 +213,7 @@ await serve(PLACES, async ({ base, settings, state }) => {
   const answer = provider.callback();
   return (request, response) => {
     const below = [kind.path, kind.alias].find((path) => path && request.url.startsWith(`${path}/`));
+    if (kind.formOnly) request.url = withOpenid(request.url);
     request.originalUrl = request.url;
     if (below) request.url = request.url.slice(below.length);
     return request.url.startsWith("/interaction/")

@@ -96,6 +96,8 @@ export async function serve(places, make) {
       if (pathname === "/control") return await control(request, response, state);
       const place = ends.find(([end]) => pathname.endsWith(end))?.[1];
       if (place) state.asked[place] = (state.asked[place] ?? 0) + 1;
+      // Browsers ask for one, and report that there is none.
+      if (pathname === "/favicon.ico") return response.writeHead(204).end();
       const fault = state.faults[place];
       if (!fault) return await answer(request, response);
       const [[name, argument]] = Object.entries(typeof fault === "string" ? { [fault]: null } : fault);
@@ -108,7 +110,7 @@ export async function serve(places, make) {
   });
   await new Promise((done) => server.listen(given.port ?? 0, "127.0.0.1", done));
   const { port } = server.address();
-  answer = await make({ base: `http://127.0.0.1:${port}`, settings: given, state });
+  answer = await make({ base: `http://${given.host ?? "127.0.0.1"}:${port}`, settings: given, state });
   process.stdout.write(`ready ${port}\n`);
 }
 

@@ -128,7 +128,8 @@ impl Upstream {
         Self::with(kind, json!({"accounts": accounts})).await
     }
 
-    /// One with further settings (upstream_openid.mjs).
+    /// One with further settings (upstream_openid.mjs). As `host` it may have `localhost`, which to browsers is another
+    /// site than the app's.
     pub async fn with(kind: Kind, mut settings: Value) -> Self {
         let key = openssl::ec::EcGroup::from_curve_name(openssl::nid::Nid::X9_62_PRIME256V1)
             .and_then(|curve| openssl::ec::EcKey::generate(&curve))
@@ -166,9 +167,10 @@ impl Upstream {
         let line = lines.next_line().await.expect("lines of text");
         let port = line.as_deref().and_then(|line| line.strip_prefix("ready "));
         let port = port.unwrap_or_else(|| panic!("{kind:?} does not start: {line:?}"));
+        let host = settings["host"].as_str().unwrap_or("127.0.0.1");
         Self {
             kind,
-            url: format!("http://127.0.0.1:{port}"),
+            url: format!("http://{host}:{port}"),
             pem: text(key.private_key_to_pem_pkcs8().expect("a key can be written")),
             http: reqwest::Client::builder()
                 .tls_certs_only([])

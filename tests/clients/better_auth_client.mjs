@@ -2,57 +2,20 @@
 // goes through everything that a user does with an account, until it is deleted.
 //
 // ISSUER MAILBOX (an address that answers with the mails as JSON, newest first)
-import { createAuthClient } from "better-auth/client";
 import {
   emailOTPClient, jwtClient, magicLinkClient, multiSessionClient, oneTimeTokenClient,
 } from "better-auth/client/plugins";
 
+import { browser as browserWith, data, refusal } from "./better_auth_browser.mjs";
 import { mails, must, program, setting } from "./program.mjs";
 
 const issuer = setting("ISSUER");
 const PASSWORDS = ["correct-horse battery staple 7", "wooden-spoon lantern meadow 9", "quiet-river copper ladder 4"];
 
-/** A client with the cookies of one browser. */
-function browser() {
-  const cookies = new Map();
-  const keep = (response) => {
-    for (const line of response.headers.getSetCookie()) {
-      const [pair, ...attributes] = line.split(";");
-      const [name, ...value] = pair.split("=");
-      if (attributes.some((attribute) => attribute.trim().toLowerCase() === "max-age=0")) cookies.delete(name);
-      else cookies.set(name, value.join("="));
-    }
-    return response;
-  };
-  const headers = (more) => {
-    const all = new Headers(more);
-    all.set("origin", new URL(issuer).origin);
-    if (cookies.size > 0) all.set("cookie", [...cookies].map((pair) => pair.join("=")).join("; "));
-    return all;
-  };
-  const send = async (input, init = {}) =>
-    keep(await fetch(input, { ...init, headers: headers(init.headers ?? input.headers), redirect: "manual" }));
-  const client = createAuthClient({
-    baseURL: issuer,
-    fetchOptions: { customFetchImpl: send },
-    plugins: [jwtClient(), magicLinkClient(), emailOTPClient(), multiSessionClient(), oneTimeTokenClient()],
-  });
-  return { client, open: (url) => send(url), cookies };
-}
-
-/** What a call answers, which must be no error. */
-async function data(call) {
-  const { data, error } = await call;
-  must(!error, `refused: ${JSON.stringify(error)}`);
-  return data;
-}
-
-/** The code of a call's error, which there must be one of. */
-async function refusal(call) {
-  const { error } = await call;
-  must(error, "an error was expected");
-  return error.code ?? error.status;
-}
+/** Somebody's browser. */
+const browser = () => browserWith(issuer, [
+  jwtClient(), magicLinkClient(), emailOTPClient(), multiSessionClient(), oneTimeTokenClient(),
+]);
 
 await program(async (step) => {
   const [ada, phone] = [browser(), browser()];

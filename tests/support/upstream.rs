@@ -314,13 +314,6 @@ impl Return {
         }
     }
 
-    /// Where it leads.
-    pub const fn url(&self) -> &Url {
-        match self {
-            Self::Query(url) | Self::Form(url, _) => url,
-        }
-    }
-
     /// Goes back, in this browser, to the answer of the callback itself. A form comes from the provider's site, and
     /// browsers say so.
     pub async fn follow(&self, jar: &mut Jar, provider: &Upstream) -> Answer {

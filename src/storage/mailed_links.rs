@@ -156,12 +156,13 @@ pub enum CodeTry {
     Unknown,
 }
 
-// The newest one: whoever asks again has two mails, and reads the last. The try is counted before the code is compared,
-// so that guesses in parallel count.
+// The newest one: whoever asks again has two mails, and reads the last; of two of one moment, one that is not spent. The
+// try is counted before the code is compared, so that guesses in parallel count.
 const TRY_CODE: &str = concat!(
     "UPDATE mailed_links l SET attempts = l.attempts + 1
 WHERE l.id = (SELECT n.id FROM mailed_links n WHERE n.email_key = $1 AND n.purpose = $2
-        AND ($3::uuid IS NULL OR n.user_id = $3) ORDER BY n.created_at DESC, n.id LIMIT 1)
+        AND ($3::uuid IS NULL OR n.user_id = $3) ORDER BY n.created_at DESC, n.used_at IS NULL DESC, n.id
+        LIMIT 1)
     AND l.used_at IS NULL AND ",
     user_is_as_before!(),
     " RETURNING l.attempts, ",

@@ -30,7 +30,7 @@ async fn what_is_not_there_is_an_empty_404_whatever_the_method() {
         (Method::OPTIONS, "/api/auth/sign-in/email"),
         (Method::HEAD, "/api/auth/ok"),
         (Method::POST, "/api/auth/set-password"),
-        (Method::POST, "/api/auth/sign-in/social"),
+        (Method::POST, "/api/auth/two-factor/enable"),
     ] {
         let answer = jar.send(method.clone(), path, &[], None).await;
         assert_eq!(

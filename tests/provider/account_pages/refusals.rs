@@ -13,6 +13,13 @@ const WEAK: &str = "This password is easy to guess. Choose another.";
 const NO_ADDRESS: &str = "Enter an e-mail address such as name@example.org.";
 
 /// A form of a page, what is typed into it, and what is said to that.
+/// The page of a form, where it goes, and what is in it.
+type Form = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
 type Refusal<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
 
 /// Sends the form at `action` of a page, and expects it to be refused by these words, and nothing to have happened.
@@ -196,7 +203,7 @@ async fn what_a_stranger_fills_in_wrongly_is_said_beside_the_field() {
 }
 
 /// Every form of the pages of an account: where its CSRF field is found, where it goes, and what is in it.
-const FORMS: [(&str, &str, &[(&str, &str)]); 12] = [
+const FORMS: [Form; 12] = [
     ("/forgot-password", "/forgot-password", &[("email", ADA)]),
     (
         "/forgot-password",

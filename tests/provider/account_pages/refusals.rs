@@ -12,7 +12,6 @@ const LONG: &str = "Choose a password of at most 128 characters.";
 const WEAK: &str = "This password is easy to guess. Choose another.";
 const NO_ADDRESS: &str = "Enter an e-mail address such as name@example.org.";
 
-/// A form of a page, what is typed into it, and what is said to that.
 /// The page of a form, where it goes, and what is in it.
 type Form = (
     &'static str,
@@ -20,6 +19,7 @@ type Form = (
     &'static [(&'static str, &'static str)],
 );
 
+/// A form of a page, what is typed into it, and what is said to that.
 type Refusal<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
 
 /// Sends the form at `action` of a page, and expects it to be refused by these words, and nothing to have happened.

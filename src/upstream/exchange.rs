@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::domain::secret::Secret;
 
 /// One authorization request to a provider.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Ask<'a> {
     /// Where the browser comes back to.
     pub redirect_uri: &'a str,
@@ -28,8 +28,14 @@ pub struct Ask<'a> {
     pub again: bool,
 }
 
+impl fmt::Debug for Ask<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ask")
+    }
+}
+
 /// What a provider answered the browser with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Answer<'a> {
     /// The authorization code.
     pub code: &'a Secret,
@@ -43,6 +49,12 @@ pub struct Answer<'a> {
     pub iss: Option<&'a str>,
     /// Apple's `user`: JSON with the name, sent with the first login only.
     pub user: Option<&'a str>,
+}
+
+impl fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer")
+    }
 }
 
 /// An ID token that an application got by itself.

@@ -1,6 +1,7 @@
 //! Signing in through another provider: Google, GitHub, a company's own.
 //!
-//! 1. [`begin`] sends a browser there, for a [`Way`] that is stored under the hash of `state` and bound to the browser.
+//! 1. [`begin`] sends a browser there, for a [`Way`](crate::domain::federation::Way) that is stored under the hash of
+//!    `state` and bound to the browser.
 //! 2. [`callback`] takes the answer, once and in that browser, redeems the code, and has the arrival judged.
 //! 3. [`arrive`] decides whose account it is: the one that has the identity, the one it may join, or a new one.
 //! 4. [`join`] adds an identity whose address an account has already, once its user has proven that account.

@@ -128,9 +128,12 @@ async fn known_user(
     if user.disabled_at.is_some() {
         return Ok(Outcome::Refused(Refusal::Disabled));
     }
-    let tx = provider.db.begin().await?;
+    let proves = !user.email_verified && proves_address_of(arriving, &user);
+    let must_verify = provider.settings.accounts.require_verified_email && !user.email_verified && !proves;
+    let mails = must_verify && may_mail_proof(provider, &user.email, now).await?;
     let parts = Parts::of(provider, arriving, identity);
-    let user = if !user.email_verified && proves_address_of(arriving, &user) {
+    let tx = provider.db.begin().await?;
+    let user = if proves {
         // Whoever else was in the account before is not who reads the address. The identity goes too, and comes back.
         let Some(user) = proof::proven(&tx, user, now).await? else {
             tx.commit().await?;
@@ -142,8 +145,10 @@ async fn known_user(
         identities::used(&tx, identity, &parts.row(arriving, identity), now).await?;
         user
     };
-    if provider.settings.accounts.require_verified_email && !user.email_verified {
-        mail_proof(provider, &tx, arriving, &user, browser, now).await?;
+    if must_verify {
+        if mails {
+            mail_proof(provider, &tx, arriving, &user, browser, now).await?;
+        }
         tx.commit().await?;
         return Ok(Outcome::Refused(Refusal::EmailNotVerified));
     }
@@ -224,6 +229,8 @@ async fn stranger(
             user_agent: browser.kept_user_agent(),
         }),
     };
+    let wanted = !verified && (accounts.require_verified_email || accounts.verify_on_signup);
+    let mails = wanted && may_mail_proof(provider, email.as_str(), now).await?;
     let identity = IdentityId::generate(&*provider.random);
     let parts = Parts::of(provider, arriving, identity);
     let tx = provider.db.begin().await?;
@@ -239,7 +246,7 @@ async fn stranger(
     };
     tracing::info!(user.id = %new.id, provider.id = entry.id(), "a user signed up through a provider");
     metrics::counter!("signet_signups_total").increment(1);
-    if !verified && (accounts.require_verified_email || accounts.verify_on_signup) {
+    if mails {
         mail_proof(provider, &tx, arriving, &user, browser, now).await?;
     }
     if !may_log_in {
@@ -264,6 +271,15 @@ async fn meanwhile(
     }
 }
 
+/// Whether a link that proves an address may be mailed there now. Asked before the transaction: it takes a connection of
+/// its own, and whoever holds one while waiting for another can wait for ever.
+async fn may_mail_proof(provider: &Provider, email: &str, now: DateTime<Utc>) -> Result<bool, StorageError> {
+    match EmailKey::of_typed(email).filter(|_| provider.settings.mail) {
+        Some(key) => mails::may_follow(provider, &key, now).await,
+        None => Ok(false),
+    }
+}
+
 /// Mails the link that proves the address of a user.
 async fn mail_proof(
     provider: &Provider,
@@ -273,14 +289,8 @@ async fn mail_proof(
     browser: &Browser<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), StorageError> {
-    let Some(key) = EmailKey::of_typed(&user.email).filter(|_| provider.settings.mail) else {
-        return Ok(());
-    };
-    if mails::may_follow(provider, &key, now).await? {
-        let params = mails::asked_by(browser, arriving.mail_params, now);
-        mails::ask_of(provider, tx, MailKind::VerifyEmail, user, &params, now).await?;
-    }
-    Ok(())
+    let params = mails::asked_by(browser, arriving.mail_params, now);
+    mails::ask_of(provider, tx, MailKind::VerifyEmail, user, &params, now).await
 }
 
 /// Begins the session.

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use self::balancer::Documents;
 use self::postgres::Postgres;
 use self::verifiers::Verifier;
 use crate::support::browser::header;
@@ -63,7 +64,13 @@ async fn twenty_rotations_break_no_verifier_that_obeys_caching() {
     command(&folder, &url, &issuer, &["migrate"], "");
     let one = Node::start(&folder, Some(&url), Some(&issuer)).await;
     let mut other = Node::start(&folder, Some(&url), Some(&issuer)).await;
-    let _balancer = balancer::start(&folder, port, &[one.address(), other.address()]).await;
+    let _balancer = balancer::start(
+        &folder,
+        port,
+        &[one.address(), other.address()],
+        Documents::Cached,
+    )
+    .await;
     let mut traffic = Traffic::start(&folder, &url, &issuer, JWKS_MAX_AGE).await;
 
     traffic.until_rotated(ROTATIONS / 3).await;

@@ -1,4 +1,5 @@
-//! HAProxy before the nodes: it spreads requests, asks whether nodes are well, and caches what may be cached.
+//! HAProxy before the nodes: it spreads requests, asks whether nodes are well, and caches what may be cached, if it
+//! is to.
 
 use std::process::Stdio;
 
@@ -7,11 +8,19 @@ use tokio::process::Command;
 use crate::support::node::Folder;
 use crate::support::programs::Server;
 
+/// Whether documents are kept for as long as they may be. A verifier of today takes what it gets as fresh, however old
+/// its `Age` says that it is: behind a cache it keeps a document for up to twice its `max-age`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Documents {
+    Cached,
+    Passed,
+}
+
 /// Starts one that listens on `port` and spreads over `nodes`, given by their addresses.
 ///
 /// Tokens come from nodes that are ready. Documents come from any that runs: without the database no node is ready,
 /// and each goes on giving its JWKS for as long as it may. A reader may be asked twice for what failed.
-pub async fn start(folder: &Folder, port: u16, nodes: &[&str]) -> Server {
+pub async fn start(folder: &Folder, port: u16, nodes: &[&str], documents: Documents) -> Server {
     let servers = |options: &str| {
         let lines = nodes.iter().enumerate();
         lines
@@ -19,6 +28,12 @@ pub async fn start(folder: &Folder, port: u16, nodes: &[&str]) -> Server {
                 format!("    server n{number} {address} check inter 100ms fall 2 rise 1 {options}\n")
             })
             .collect::<String>()
+    };
+    let cache = match documents {
+        Documents::Cached => {
+            "    http-request cache-use documents\n    http-response cache-store documents\n"
+        }
+        Documents::Passed => "",
     };
     let config = format!(
         "global\n    maxconn 1000\n\
@@ -28,7 +43,7 @@ pub async fn start(folder: &Folder, port: u16, nodes: &[&str]) -> Server {
          frontend issuer\n    bind 127.0.0.1:{port}\n    use_backend documents if {{ path_beg /.well-known/ }}\n\
          \x20   default_backend nodes\n\
          backend documents\n    option httpchk GET /healthz\n    retry-on all-retryable-errors\n\
-         \x20   http-request cache-use documents\n    http-response cache-store documents\n{}\
+         {cache}{}\
          backend nodes\n    option httpchk GET /readyz\n{}",
         servers(""),
         servers(""),

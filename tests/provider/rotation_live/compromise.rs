@@ -13,8 +13,9 @@ use josekit::jwt::{self, JwtPayload};
 use serde_json::{Value, json};
 use signet::clock::{Clock, SystemClock};
 
+use super::balancer::{self, Documents};
 use super::postgres::Postgres;
-use super::{MODERN, OLD, Traffic, balancer, command};
+use super::{MODERN, OLD, Traffic, command};
 use crate::support::browser::{header, payload};
 use crate::support::node::{Folder, Node};
 use crate::support::programs::free_port;
@@ -69,7 +70,13 @@ async fn what_a_thief_signs_is_believed_no_longer_than_the_operator_is_told() {
     command(&folder, &url, &issuer, &["migrate"], "");
     let one = Node::start(&folder, Some(&url), Some(&issuer)).await;
     let other = Node::start(&folder, Some(&url), Some(&issuer)).await;
-    let _balancer = balancer::start(&folder, port, &[one.address(), other.address()]).await;
+    let _balancer = balancer::start(
+        &folder,
+        port,
+        &[one.address(), other.address()],
+        Documents::Passed,
+    )
+    .await;
     let mut traffic = Traffic::start(&folder, &url, &issuer, "1").await;
     traffic.run_for(Duration::from_secs(5)).await;
 

@@ -19,7 +19,7 @@ use super::table::{Bound, Figure};
 use super::walks::{Browser, CALLBACK, CodeFlow, SCOPE};
 
 /// How often the two sides take turns, so that what else happens on the machine meets both.
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 6;
 
 /// What goes before each round: connections, prepared statements, caches.
 const WARM_UP: Duration = Duration::from_millis(500);

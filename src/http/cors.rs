@@ -8,30 +8,25 @@ use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderValue, ORIGIN, VARY,
 };
-use actix_web::middleware::Next;
+use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, HttpResponse, web};
 
 use super::site::Site;
 
 const EXPOSED: HeaderValue = HeaderValue::from_static("WWW-Authenticate, Retry-After, X-Request-Id");
 
-/// Anybody may read: public metadata and keys.
-pub async fn anybody(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    if is_preflight(&request) {
-        let mut answer = preflight();
-        answer
-            .headers_mut()
-            .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        return Ok(request.into_response(answer).map_into_right_body());
-    }
-    let mut response = next.call(request).await?;
-    response
-        .headers_mut()
-        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    Ok(response.map_into_left_body())
+/// Anybody may read: public metadata and keys, and why there are none.
+pub fn anybody() -> DefaultHeaders {
+    DefaultHeaders::new().add((ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")))
+}
+
+/// The answer to a preflight request, to which the middleware adds who may go on.
+pub async fn preflight() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type"))
+        .insert_header((ACCESS_CONTROL_MAX_AGE, "600"))
+        .finish()
 }
 
 /// Scripts of registered clients may read, errors too.
@@ -46,7 +41,7 @@ pub async fn registered_origins(
         site.is_some_and(|site| site.provider.registry.allows_origin(origin))
     });
     if is_preflight(&request) {
-        let mut answer = preflight();
+        let mut answer = preflight().await;
         mark(answer.headers_mut(), allowed);
         return Ok(request.into_response(answer).map_into_right_body());
     }
@@ -65,12 +60,4 @@ fn mark(headers: &mut HeaderMap, allowed: Option<HeaderValue>) {
 
 fn is_preflight(request: &ServiceRequest) -> bool {
     request.method() == Method::OPTIONS
-}
-
-fn preflight() -> HttpResponse {
-    HttpResponse::NoContent()
-        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"))
-        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type"))
-        .insert_header((ACCESS_CONTROL_MAX_AGE, "600"))
-        .finish()
 }

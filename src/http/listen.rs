@@ -10,7 +10,7 @@ use actix_web::{App, HttpServer, web};
 use super::dev::{self, DevSite};
 use super::ops::{self, OpsState};
 use super::site::Site;
-use super::{request_metrics, root_span, routes, security_headers};
+use super::{request_metrics, root_span, routes};
 
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
@@ -46,7 +46,6 @@ pub fn listen(
     let server = HttpServer::new(move || {
         let ops = ops.clone();
         let mut app = App::new()
-            .wrap(from_fn(security_headers::on_every_answer))
             .wrap(from_fn(root_span::around))
             .configure(|config| routes::configure(config, &site))
             .configure(|config| ops::configure(config, ops));

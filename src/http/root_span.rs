@@ -15,6 +15,7 @@ use tracing::{Instrument, Span};
 
 use super::request_id::RequestId;
 use super::request_metrics::{self, Route};
+use super::security_headers;
 use super::site::Site;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,10 +29,10 @@ pub fn request_id(request: &HttpRequest) -> String {
         .unwrap_or_default()
 }
 
-/// Runs a request in its span, and counts it.
+/// Runs a request in its span, by the rules for every request, and counts it.
 pub async fn around(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
     let route = request_metrics::route_of(request.request());
@@ -43,7 +44,9 @@ pub async fn around(
     }
     let method = label(request.method());
     let span = span_of(id.as_ref(), method, &route);
-    let result = next.call(request).instrument(span.clone()).await;
+    let result = security_headers::on_every_answer(request, next)
+        .instrument(span.clone())
+        .await;
     let status = match &result {
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),

@@ -1,6 +1,8 @@
 //! The table of addresses. All stand below the path of the issuer, if it has one; the metadata also in the form
 //! with that path behind (RFC 8414 §3.1).
 
+use actix_web::dev::HttpServiceFactory;
+use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 
@@ -33,23 +35,18 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
         documents.push(format!("/.well-known/oauth-authorization-server{base}"));
     }
     for path in documents {
-        config.service(
-            only("GET, HEAD", web::resource(path))
-                .wrap(from_fn(cors::anybody))
-                .route(read().to(metadata::metadata)),
-        );
+        config.service(public(&path, read().to(metadata::metadata)));
+    }
+    for (path, route) in [
+        ("/.well-known/jwks.json", read().to(jwks::jwks)),
+        (
+            "/.well-known/status-lists/{alg}/{shard}",
+            read().to(status_list::status_list),
+        ),
+    ] {
+        config.service(public(&format!("{base}{path}"), route));
     }
     let at = |path: &str| web::resource(format!("{base}{path}"));
-    config.service(
-        only("GET, HEAD", at("/.well-known/jwks.json"))
-            .wrap(from_fn(cors::anybody))
-            .route(read().to(jwks::jwks)),
-    );
-    config.service(
-        only("GET, HEAD", at("/.well-known/status-lists/{alg}/{shard}"))
-            .wrap(from_fn(cors::anybody))
-            .route(read().to(status_list::status_list)),
-    );
     let for_scripts =
         |methods: &'static str, path: &str| only(methods, at(path)).wrap(from_fn(cors::registered_origins));
     config
@@ -111,6 +108,14 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
 /// A resource that names its methods to whoever tries another one.
 fn only(methods: &'static str, resource: Resource) -> Resource {
     resource.default_service(web::to(move || async move { error::method_not_allowed(methods) }))
+}
+
+/// A document that scripts of every origin may read.
+fn public(path: &str, read: Route) -> impl HttpServiceFactory + 'static {
+    only("GET, HEAD", web::resource(path))
+        .wrap(cors::anybody())
+        .route(read)
+        .route(web::method(Method::OPTIONS).to(cors::preflight))
 }
 
 /// Methods that only read.

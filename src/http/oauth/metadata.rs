@@ -40,7 +40,7 @@ pub(super) fn document_or_unchanged(
         answer.finish()
     } else {
         answer
-            .insert_header((CONTENT_TYPE, media_type))
+            .insert_header((CONTENT_TYPE, HeaderValue::from_static(media_type)))
             .body(body.clone())
     }
 }

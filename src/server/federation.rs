@@ -11,6 +11,7 @@ use crate::flows::federation::credential::Credential;
 use crate::flows::federation::policy::{self, Policy};
 use crate::flows::federation::{Entry, Federation};
 use crate::http::pages::assets::Logo;
+use crate::http::pages::marks;
 use crate::jose::apple_client_secret::AppleKey;
 use crate::upstream::{self, Clients, Endpoints, Upstream};
 
@@ -144,16 +145,17 @@ fn label(provider: &config::Provider) -> String {
     provider.label.clone().unwrap_or_else(|| own.to_owned())
 }
 
-/// The pictures on their buttons.
+/// The pictures on their buttons: the operator's, else what people know the provider by.
 ///
 /// # Errors
-/// When one is none.
+/// When one of the operator's is none.
 pub(super) fn icons(config: &Config) -> Result<Vec<(String, Logo)>, ServerError> {
-    let with_icon = config
-        .providers
-        .iter()
-        .filter_map(|provider| Some((&provider.id, provider.icon.as_deref()?)));
-    with_icon
-        .map(|(id, icon)| Ok((id.clone(), read_logo(icon.as_ref())?)))
+    let of = |provider: &config::Provider| match &provider.icon {
+        Some(file) => read_logo(file.as_ref()),
+        None => Ok(marks::mark(provider.preset.as_str()).unwrap_or_else(|| marks::letter(&label(provider)))),
+    };
+    let providers = config.providers.iter();
+    providers
+        .map(|provider| Ok((provider.id.clone(), of(provider)?)))
         .collect()
 }

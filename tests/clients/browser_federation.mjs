@@ -4,49 +4,16 @@
 //
 // ISSUER CLIENT_ID RESOURCE PORT: where the application answers, as http://localhost:PORT/callback
 // [SHOTS: a folder for pictures] [CHROMIUM: the browser's program]
-import { createHash } from "node:crypto";
-import { createServer } from "node:http";
-
-import { createRemoteJWKSet, jwtVerify } from "jose";
-
 import { launch, observe } from "./chromium.mjs";
 import { must, program, setting } from "./program.mjs";
+import { application } from "./third_party_application.mjs";
 import { logInThere, refuseThere } from "./upstream_visitor.mjs";
 
-const VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"; // RFC 7636 Appendix B
-const CHALLENGE = createHash("sha256").update(VERIFIER).digest("base64url");
-
 await program(async (step) => {
-  const [issuer, resource, port] = [setting("ISSUER"), setting("RESOURCE"), setting("PORT")];
-  const request = {
-    client_id: setting("CLIENT_ID"), redirect_uri: `http://localhost:${port}/callback`, response_type: "code",
-    scope: "openid profile email notes:read", resource, code_challenge: CHALLENGE, code_challenge_method: "S256",
-  };
-  const authorize = (state) => `${issuer}/oauth2/authorize?${new URLSearchParams({ ...request, state })}`;
-
-  const arrivals = [];
-  const server = createServer((incoming, response) => {
-    const url = new URL(incoming.url, request.redirect_uri);
-    if (url.pathname === "/callback") arrivals.push(Object.fromEntries(url.searchParams));
-    response.setHeader("Content-Type", "text/html; charset=utf-8");
-    response.end('<!doctype html><link rel="icon" href="data:,"><p id="arrived">Back at the application');
+  const issuer = setting("ISSUER");
+  const { authorize, arrived, close } = await application({
+    issuer, clientId: setting("CLIENT_ID"), resource: setting("RESOURCE"), port: setting("PORT"),
   });
-  await new Promise((done) => server.listen(port, "localhost", done));
-
-  /** What the application's API and the application read in what the code is redeemed for. */
-  const keys = createRemoteJWKSet(new URL(`${issuer}/.well-known/jwks.json`));
-  const redeemed = async ({ code }) => {
-    const { client_id, redirect_uri } = request;
-    const body = new URLSearchParams(
-      { grant_type: "authorization_code", code, client_id, redirect_uri, code_verifier: VERIFIER, resource });
-    const answer = await (await fetch(`${issuer}/oauth2/token`, { method: "POST", body })).json();
-    must(answer.access_token, JSON.stringify(answer));
-    const expected = { issuer, audience: resource, typ: "at+jwt" };
-    const { payload: access } = await jwtVerify(answer.access_token, keys, expected);
-    const { payload: id } = await jwtVerify(answer.id_token, keys, { issuer, audience: client_id });
-    must(access.sub === id.sub && access.scope.split(" ").includes("notes:read"), JSON.stringify(access));
-    return { access, id };
-  };
 
   const browser = await launch();
   let current;
@@ -61,12 +28,7 @@ await program(async (step) => {
         ...seen,
         press,
         /** Waits until the application has its answer, and returns what it says. */
-        arrived: async (state) => {
-          await page.locator("#arrived").waitFor();
-          const arrival = arrivals.pop();
-          must(arrival.state === state && arrival.iss === issuer && arrival.code, JSON.stringify(arrival));
-          return redeemed(arrival);
-        },
+        arrived: (state) => arrived(page, state),
         signOut: async () => {
           await page.goto(`${issuer}/account`);
           await press("Sign out");
@@ -137,7 +99,6 @@ await program(async (step) => {
     throw new Error([error.message.split("\n")[0], ...(current ? await current.state() : [])].join(" | "));
   } finally {
     await browser.close();
-    server.close();
-    server.closeAllConnections();
+    close();
   }
 });

@@ -1,9 +1,9 @@
 // Providers that are no OpenID providers, answering as their public documentation says: GitHub ("Authorizing OAuth
 // apps", "Troubleshooting OAuth app access token request errors", "REST API endpoints for users", "… for emails",
 // "Rate limits for the REST API"), Discord ("OAuth2", "Users Resource", "Rate Limits") and Facebook ("Manually Build a
-// Login Flow", "Graph API: User", "Handling Errors").
+// Login Flow", "Graph API: User", "Handling Errors"); and one of nobody's brand (RFC 6749), with names of its own.
 //
-// upstream_api.mjs github|discord|facebook, and one line of JSON on standard input:
+// upstream_api.mjs github|discord|facebook|oauth2, and one line of JSON on standard input:
 //   {"client": {"id", "secret"}, "accounts": {NAME: {"user": {…}, "emails": [{…}]}}}
 // POST /control takes callbacks and faults (PLACE: authorize, token, user, emails) as upstream_openid.mjs does, and
 //   {"limited": true}   the API has been asked too often
@@ -14,7 +14,7 @@ import { APIS } from "./upstream_apis.mjs";
 import { escape, loginForm, read, serve, show } from "./upstream_server.mjs";
 
 const api = APIS[process.argv[2]];
-must(api, "usage: upstream_api.mjs github|discord|facebook");
+must(api, "usage: upstream_api.mjs github|discord|facebook|oauth2");
 
 const random = () => randomBytes(20).toString("hex");
 

@@ -1,5 +1,5 @@
 // What the documentations of GitHub, Discord and Facebook say that each answers, in the places where an Enterprise
-// Server or a test puts them.
+// Server or a test puts them, and what the one of nobody's brand does, by RFC 6749 and RFC 6750.
 
 const GITHUB_DOCS = "https://docs.github.com";
 const TROUBLES = `${GITHUB_DOCS}/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors/`;
@@ -107,5 +107,22 @@ export const APIS = {
         return Object.fromEntries(shown.filter(([name]) => name !== "email" || scopes.includes("email")));
       },
     },
+  },
+
+  oauth2: {
+    places: { "/authorize": "authorize", "/token": "token", "/members/self": "user" },
+    prefix: "",
+    takesBasic: true,
+    denied: { error: "access_denied" },
+    refusals: {
+      client: [401, { error: "invalid_client" }],
+      redirect: [400, { error: "invalid_grant" }],
+      code: [400, { error: "invalid_grant" }],
+    },
+    granted: ({ access }, scopes) => ({ access_token: access, token_type: "Bearer", expires_in: 3600, scope: scopes.join(" ") }),
+    unauthorized: [401, { error: "invalid_token" }],
+    notFound: [404, { error: "not_found" }],
+    limited: () => [429, { error: "slow_down" }, { "Retry-After": "60" }],
+    shows: { user: ({ user }, scopes) => scopes.includes("member") && user },
   },
 };

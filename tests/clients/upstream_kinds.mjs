@@ -1,4 +1,4 @@
-// How Google, Microsoft and Apple differ from each other, as far as a client of theirs can tell.
+// How Google, Microsoft, Apple and GitLab differ from each other and from a provider that is nobody's brand, as far as a client of theirs can tell.
 import { importSPKI, jwtVerify } from "jose";
 
 /** The tenant whose issuer Microsoft-like providers are, unless an account says another `tid`. */
@@ -38,6 +38,23 @@ export const KINDS = {
     formOnly: true,
     denial: "user_cancelled_authorize",
     takesSecret: appleSecret,
+  },
+
+  // "GitLab as OpenID Connect identity provider".
+  gitlab: {
+    authMethod: "client_secret_basic",
+    claims: {
+      openid: ["sub"],
+      email: ["email", "email_verified"],
+      profile: ["name", "nickname", "preferred_username", "picture"],
+    },
+  },
+
+  // The library as it is by itself: ID tokens tell of the person what userinfo does not (OpenID Connect Core 1.0 §5.4).
+  oidc: {
+    authMethod: "client_secret_basic",
+    claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
+    conforms: true,
   },
 };
 

@@ -1,6 +1,6 @@
 // An OpenID provider that nobody here wrote (npm oidc-provider), as one of the kinds that people know.
 //
-// upstream_openid.mjs google|microsoft|apple RS256|ES256|PS256|EdDSA, and one line of JSON on standard input:
+// upstream_openid.mjs google|microsoft|apple|gitlab|oidc RS256|ES256|PS256|EdDSA, and one line of JSON on standard input:
 //   {"client": {"id", "secret"} or for apple {"id", "team_id", "key_id", "public_key"},
 //    "accounts": {NAME: {"sub", …claims}}, "userinfo_only": true to keep all but `sub` out of ID tokens}
 // POST /control takes
@@ -28,7 +28,7 @@ const PLACES = {
 
 const [kindName, alg] = process.argv.slice(2);
 const kind = KINDS[kindName];
-must(kind && alg, "usage: upstream_openid.mjs google|microsoft|apple ALGORITHM");
+must(kind && alg, "usage: upstream_openid.mjs google|microsoft|apple|gitlab|oidc ALGORITHM");
 
 /** A key that signs ID tokens, as a private JWK. */
 async function signingKey(kid) {
@@ -64,7 +64,7 @@ function library({ base, settings, state, key }) {
     },
     claims: { ...kind.claims, openid: [...kind.claims.openid, "amr"] },
     scopes: ["openid", "offline_access", ...(kind.scopes ?? [])],
-    conformIdTokenClaims: settings.userinfo_only === true,
+    conformIdTokenClaims: kind.conforms === true || settings.userinfo_only === true,
     routes: kind.routes ?? {},
     features: {
       devInteractions: { enabled: false },

@@ -3,5 +3,5 @@
 mod accounts;
 mod better_auth;
 mod pages;
-mod pair;
+pub(crate) mod pair;
 mod states;

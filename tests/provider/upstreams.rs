@@ -5,6 +5,7 @@ mod apple;
 mod attacks;
 mod clients;
 mod failures;
+mod kinds;
 mod ways;
 
 use std::fmt::Debug;

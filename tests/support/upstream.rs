@@ -25,16 +25,24 @@ pub enum Kind {
     GitHub,
     Discord,
     Facebook,
+    GitLab(&'static str),
+    /// No brand that has a preset: found by discovery alone.
+    Oidc(&'static str),
+    /// No OpenID provider, with names of its own for everything.
+    OAuth2,
 }
 
 /// Every kind, those of OpenID with an algorithm each.
-pub const KINDS: [Kind; 6] = [
+pub const KINDS: [Kind; 9] = [
     Kind::Google("RS256"),
     Kind::Microsoft("PS256"),
     Kind::Apple("ES256"),
     Kind::GitHub,
     Kind::Discord,
     Kind::Facebook,
+    Kind::GitLab("RS256"),
+    Kind::Oidc("EdDSA"),
+    Kind::OAuth2,
 ];
 
 /// The client that every provider knows.
@@ -59,6 +67,9 @@ impl Kind {
             Self::GitHub => "github",
             Self::Discord => "discord",
             Self::Facebook => "facebook",
+            Self::GitLab(_) => "gitlab",
+            Self::Oidc(_) => "oidc",
+            Self::OAuth2 => "oauth2",
         }
     }
 
@@ -98,13 +109,28 @@ impl Kind {
                 "user": {"id": format!("1022049283847{number}"), "name": name, "email": email,
                     "picture": {"data": {"url": picture, "is_silhouette": false}}},
             }),
+            Self::GitLab(_) => json!({
+                "sub": number.to_string(), "email": email, "email_verified": verified, "name": name,
+                "nickname": format!("ada{number}"), "preferred_username": format!("ada{number}"), "picture": picture,
+            }),
+            Self::Oidc(_) => json!({
+                "sub": format!("f:campus:{number}"), "email": email, "email_verified": verified, "name": name,
+            }),
+            Self::OAuth2 => json!({
+                "user": {"member": {"number": number, "display_name": name},
+                    "mail": {"address": email, "confirmed": verified}},
+            }),
         }
     }
 
     fn is_openid(self) -> Option<&'static str> {
         match self {
-            Self::Google(algorithm) | Self::Microsoft(algorithm) | Self::Apple(algorithm) => Some(algorithm),
-            Self::GitHub | Self::Discord | Self::Facebook => None,
+            Self::Google(algorithm)
+            | Self::Microsoft(algorithm)
+            | Self::Apple(algorithm)
+            | Self::GitLab(algorithm)
+            | Self::Oidc(algorithm) => Some(algorithm),
+            Self::GitHub | Self::Discord | Self::Facebook | Self::OAuth2 => None,
         }
     }
 }
@@ -192,7 +218,16 @@ impl Upstream {
     /// Its `[[providers]]` entry, with these lines more.
     pub fn entry(&self, further: &str) -> String {
         let preset = self.kind.preset();
-        let issuer = self.issuer();
+        let url = &self.url;
+        let place = match self.kind {
+            Kind::OAuth2 => format!(
+                "authorization_endpoint = \"{url}/authorize\"\ntoken_endpoint = \"{url}/token\"\n\
+                 userinfo_endpoint = \"{url}/members/self\"\nscopes = [\"member\"]\n\
+                 claims = {{ sub = \"member.number\", name = \"member.display_name\", email = \"mail.address\", \
+                 email_verified = \"mail.confirmed\" }}\n"
+            ),
+            _ => format!("issuer = \"{}\"\n", self.issuer()),
+        };
         let secret = match self.kind {
             Kind::Apple(_) => format!(
                 "client_secret = '''\n{}'''\nteam_id = \"{TEAM_ID}\"\nkey_id = \"{KEY_ID}\"\n",
@@ -201,15 +236,19 @@ impl Upstream {
             _ => format!("client_secret = \"{CLIENT_SECRET}\"\n"),
         };
         format!(
-            "[[providers]]\nid = \"{preset}\"\npreset = \"{preset}\"\nissuer = \"{issuer}\"\n\
-             client_id = \"{CLIENT_ID}\"\n{secret}allow_private_addresses = true\n{further}\n"
+            "[[providers]]\nid = \"{preset}\"\npreset = \"{preset}\"\n{place}client_id = \"{CLIENT_ID}\"\n{secret}allow_private_addresses = true\n{further}\n"
         )
     }
 
     /// Lets it send browsers back to this app.
     pub async fn knows(&self, app: &TestApp) {
-        let callback = format!("{}/api/auth/callback/{}", app.issuer, self.kind.preset());
-        let after_logout = format!("{}/logout/done", app.issuer);
+        self.sends_back_to(&app.issuer).await;
+    }
+
+    /// Lets it send browsers back to a provider of this issuer.
+    pub async fn sends_back_to(&self, issuer: &str) {
+        let callback = format!("{issuer}/api/auth/callback/{}", self.kind.preset());
+        let after_logout = format!("{issuer}/logout/done");
         self.told(json!({"callbacks": [callback, after_logout]})).await;
     }
 

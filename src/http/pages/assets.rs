@@ -88,7 +88,7 @@ impl Assets {
             style: Asset::new("signet", "css", "text/css; charset=utf-8", style_sheet(accent)),
             script: Asset::new("signet", "js", SCRIPT, include_str!("assets/pages.js")),
             form_post_script: Asset::new("form-post", "js", SCRIPT, include_str!("assets/form_post.js")),
-            icon: Asset::new("icon", "svg", "image/svg+xml", icon(name, accent)),
+            icon: Asset::new("icon", "svg", "image/svg+xml", tile(name, accent)),
             logo: logo.map(|logo| picture("logo", logo)),
             provider_icons: provider_icons
                 .into_iter()
@@ -152,8 +152,8 @@ fn properties(chosen: Srgb, scheme: &Scheme) -> String {
     .join(" ")
 }
 
-/// A tile with the provider's first letter, where there is no logo, and in the browser's tab.
-fn icon(name: &str, accent: Srgb) -> String {
+/// A tile with the first letter of a name: ours where there is no logo and in the browser's tab, or another provider's.
+pub(super) fn tile(name: &str, accent: Srgb) -> String {
     let accent = Accent::new(accent, &LIGHT);
     // A letter or a digit needs no escaping in XML.
     let initial: String = name
@@ -246,9 +246,9 @@ mod tests {
     }
 
     #[test]
-    fn the_icon_takes_a_letter_and_never_markup() {
-        assert!(icon("signet", BLUE).contains(">S</text>"));
-        assert!(icon("<&\">", BLUE).contains("></text>"));
-        assert!(icon("  żółw", BLUE).contains(">Ż</text>"));
+    fn a_tile_takes_a_letter_and_never_markup() {
+        assert!(tile("signet", BLUE).contains(">S</text>"));
+        assert!(tile("<&\">", BLUE).contains("></text>"));
+        assert!(tile("  żółw", BLUE).contains(">Ż</text>"));
     }
 }

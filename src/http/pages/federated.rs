@@ -283,6 +283,15 @@ fn word_of_failure(failure: &Failure) -> &'static str {
     }
 }
 
+/// What a page says of a way through a provider on which nothing failed, and which is not at its end.
+pub fn next_step(site: &Site, request: &HttpRequest) -> Option<Text> {
+    let query = Fields::parse(request.query_string().as_bytes()).ok()?;
+    let mailed = site.provider.settings.mail && query.text("why") == Some("unverified");
+    mailed.then(|| {
+        "Your e-mail address must be confirmed first. We have just mailed you a link: open it, then sign in.".into()
+    })
+}
+
 /// What a page says of a way through a provider that led to nothing. The address chooses among sentences of ours.
 pub fn sentence(site: &Site, request: &HttpRequest) -> Option<Text> {
     let query = Fields::parse(request.query_string().as_bytes()).ok()?;
@@ -291,7 +300,6 @@ pub fn sentence(site: &Site, request: &HttpRequest) -> Option<Text> {
         .text("failed")
         .and_then(|id| site.provider.federation.entry(id));
     let name = entry.map_or("The other provider", |entry| &*entry.label);
-    let mailed = site.provider.settings.mail;
     Some(match why {
         "taken" => format!(
             "There is an account with your e-mail address already. Sign in to it as you did before; then you can connect \
@@ -313,10 +321,7 @@ pub fn sentence(site: &Site, request: &HttpRequest) -> Option<Text> {
              did before."
         ),
         "signup" => format!("No account here is connected to {name}, and new ones are made by whoever runs this service."),
-        "unverified" if mailed => {
-            "Your e-mail address must be confirmed first. We have just mailed you a link: open it, then sign in."
-                .to_owned()
-        }
+        "unverified" if site.provider.settings.mail => return None,
         "unverified" => "Your e-mail address must be confirmed first.".to_owned(),
         "disabled" => "This account is disabled. Ask whoever runs this service.".to_owned(),
         "elsewhere" => format!("Your account at {name} is connected to another account here."),

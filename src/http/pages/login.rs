@@ -45,7 +45,7 @@ pub async fn get(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let page = Shown {
         status: StatusCode::OK,
         email: hint.unwrap_or_default().to_owned(),
-        notice: notice(&request),
+        notice: notice(&request).or_else(|| federated::next_step(&site, &request)),
         errors: FormErrors {
             form: federated::sentence(&site, &request),
             ..FormErrors::default()

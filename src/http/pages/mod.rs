@@ -15,6 +15,7 @@ pub mod login;
 pub mod login_link;
 pub mod logout;
 pub mod mailed;
+pub mod marks;
 pub mod pending;
 pub mod reset_password;
 pub mod signup;

@@ -65,12 +65,17 @@ pub fn entry_of(above: &TestApp, id: &str) -> String {
 
 /// Makes `below` known to `above`, where it is called `id` below.
 pub async fn register(above: &TestApp, below: &TestApp, id: &str) {
+    register_issuer(above, &below.issuer, id).await;
+}
+
+/// [`register`] for one that is known by its issuer alone.
+pub async fn register_issuer(above: &TestApp, below: &str, id: &str) {
     above
         .client(json!({
             "client_id": CLIENT, "client_secret": SECRET, "client_name": "Below", "first_party": true,
             "token_endpoint_auth_method": "client_secret_basic",
-            "redirect_uris": [format!("{}/api/auth/callback/{id}", below.issuer)],
-            "post_logout_redirect_uris": [format!("{}/logout/returned", below.issuer)],
+            "redirect_uris": [format!("{below}/api/auth/callback/{id}")],
+            "post_logout_redirect_uris": [format!("{below}/logout/returned")],
             "grant_types": ["authorization_code", "refresh_token"],
             "scope": "openid profile email offline_access",
         }))

@@ -61,6 +61,7 @@ fn view(site: &Site, identity: &Identity, removable: bool) -> IdentityView {
     let told = &identity.profile;
     IdentityView {
         label: entry.map_or_else(|| identity.provider.clone(), |entry| entry.label.clone()),
+        icon: site.pages.provider_icon(&identity.provider),
         who: told
             .email
             .clone()

@@ -268,6 +268,7 @@ pub(super) fn again(text: &str) -> AgainPage {
 pub(super) fn identities(text: &str) -> IdentitiesPage {
     let identity = |number: usize| IdentityView {
         label: text.to_owned(),
+        icon: Some("/assets/google.svg".to_owned()),
         who: text.to_owned(),
         since: at(),
         last_used: Some(at()),

@@ -68,6 +68,8 @@ pub struct IdentitiesPage {
 pub struct IdentityView {
     /// What people know the provider by.
     pub label: String,
+    /// The address of its picture.
+    pub icon: Option<String>,
     /// Who the user is there.
     pub who: String,
     /// Since when.
@@ -90,6 +92,7 @@ impl Page for IdentitiesPage {
             alert => &self.alert,
             identities => self.identities.iter().map(|identity| context! {
                 label => &identity.label,
+                icon => &identity.icon,
                 who => &identity.who,
                 since => moment(identity.since),
                 last_used => identity.last_used.map(moment),

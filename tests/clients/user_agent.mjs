@@ -55,11 +55,16 @@ export class UserAgent {
 
   /** Goes to `url`, and on, until it is sent to `target`: answers that address, with its parameters. */
   async visit(url, target) {
+    return (await this.reach(url, target)).url;
+  }
+
+  /** The same, answering the request that would be made there: its `url`, its `method`, and what a form has `sent`. */
+  async reach(url, target) {
     const arrived = (at) => at.origin === target.origin && at.pathname === target.pathname;
     let request = { url: new URL(url), method: "GET" };
     let last;
     for (let hop = 0; hop < 20; hop++) {
-      if (arrived(request.url)) return request.url;
+      if (arrived(request.url)) return request;
       const response = await fetch(request.url, {
         method: request.method,
         body: request.method === "POST" ? request.sent : undefined,

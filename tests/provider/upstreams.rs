@@ -5,7 +5,6 @@ mod apple;
 mod attacks;
 mod clients;
 mod failures;
-mod kinds;
 mod ways;
 
 use std::fmt::Debug;

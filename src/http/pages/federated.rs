@@ -314,7 +314,9 @@ pub fn sentence(site: &Site, request: &HttpRequest) -> Option<Text> {
             "The sign-in with {name} took too long, or was begun in another browser. Try again here."
         ),
         "gone" => "This provider is not offered any more. Sign in another way.".to_owned(),
-        "email" => format!("{name} told us no e-mail address of yours, and no account is made without one."),
+        "email" => format!(
+            "{name} told us no e-mail address of yours, and no account is made without one. Sign in another way."
+        ),
         "domain" => format!("Your e-mail address at {name} is not one that may sign in here."),
         "not_linked" => format!(
             "There is an account with your e-mail address already, and {name} is not connected to it. Sign in as you \

@@ -41,7 +41,15 @@ mod tests {
 
     #[test]
     fn a_mark_is_a_small_picture_that_loads_nothing() {
-        for preset in ["google", "github", "discord", "microsoft", "apple", "gitlab", "facebook"] {
+        for preset in [
+            "google",
+            "github",
+            "discord",
+            "microsoft",
+            "apple",
+            "gitlab",
+            "facebook",
+        ] {
             let mark = mark(preset).unwrap_or_else(|| panic!("{preset} has none"));
             assert_eq!(mark.media_type, "image/svg+xml", "{preset}");
             let svg = str::from_utf8(&mark.bytes).expect("text");

@@ -75,7 +75,17 @@ async fn register(folder: &Folder, database: &TestDatabase, node: &Node, issuer:
     std::fs::write(&file, metadata.to_string()).expect("our own folder");
     let file = file.to_str().expect("a plain path");
     for arguments in [
-        ["resources", "create", "--identifier", RESOURCE, "--name", "Notes", "--scope", "notes:read"].as_slice(),
+        [
+            "resources",
+            "create",
+            "--identifier",
+            RESOURCE,
+            "--name",
+            "Notes",
+            "--scope",
+            "notes:read",
+        ]
+        .as_slice(),
         &["clients", "create", "--metadata", file],
     ] {
         let output = Command::from(signet(folder, Some(database.url.expose())))

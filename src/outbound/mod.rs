@@ -35,6 +35,10 @@ pub struct Policy {
     pub connect_timeout: Duration,
     /// How long a request may take from its start to the last byte of the answer.
     pub timeout: Duration,
+    /// How long a connection that nobody uses is kept. A server that closes it in the moment in which it is used again
+    /// has the request fail, which is not sent twice: whoever keeps it must give up first, and Node closes after 5
+    /// seconds.
+    pub idle_timeout: Duration,
     /// The longest body of an answer, in bytes.
     pub max_body: usize,
 }
@@ -55,6 +59,7 @@ impl Policy {
         plain_http: PlainHttp::Refused,
         connect_timeout: Duration::from_secs(3),
         timeout: Duration::from_secs(5),
+        idle_timeout: Duration::from_secs(4),
         max_body: 64 * 1024,
     };
 
@@ -91,6 +96,7 @@ fn build(policy: Policy, names: Arc<dyn Resolve>) -> Result<reqwest::Client, Out
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(policy.connect_timeout)
         .timeout(policy.timeout)
+        .pool_idle_timeout(policy.idle_timeout)
         .dns_resolver(Arc::new(Guarded {
             reach: policy.reach,
             names,

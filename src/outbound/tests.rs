@@ -85,6 +85,11 @@ const IMPATIENT: Policy = Policy {
     ..Policy::OPERATORS
 };
 
+const FORGETFUL: Policy = Policy {
+    idle_timeout: Duration::ZERO,
+    ..Policy::OPERATORS
+};
+
 const SHORT: Policy = Policy {
     max_body: 10,
     ..Policy::OPERATORS
@@ -244,6 +249,18 @@ async fn nobody_is_waited_for_longer_than_the_policy_says() {
     for listener in [silent, slow] {
         let refused = get_by(IMPATIENT, &listener.url("127.0.0.1")).await;
         assert!(matches!(refused, Err(OutboundError::Timeout)), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_idle_for_too_long_is_not_used_again() {
+    // Each connection is answered once: a second request on it waits in vain.
+    let listener = Listener::saying(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
+    let client = Client::new(FORGETFUL);
+    for connections in 1..=2 {
+        let answer = get(&client, &listener.url("127.0.0.1")).await;
+        assert_eq!(answer.expect("an answer").status(), 200);
+        assert_eq!(listener.connections(), connections);
     }
 }
 

@@ -5,6 +5,7 @@ mod kinds;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use signet::clock::{Clock, SystemClock};
 
 use crate::federation::pair;
 use crate::support::app::{PASSWORD, TestApp};
@@ -32,6 +33,22 @@ async fn app_of(upstreams: &[&Upstream], further: &str, entries_more: &str) -> T
     app
 }
 
+/// Runs a program while the app's clock goes as those of the providers do, whose ID tokens are of now: an app whose
+/// clock stood still would take them for made in the future.
+async fn run(program: Program, app: &TestApp) {
+    let keep_time = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            app.advance(SystemClock.now() - app.clock.now());
+        }
+    };
+    let said = tokio::select! {
+        said = program.run("") => said,
+        () = keep_time => unreachable!("it goes on for ever"),
+    };
+    said.unwrap_or_else(|error| panic!("{error}"));
+}
+
 fn person(kind: Kind, called: &str, email: &str, name: &str) -> Value {
     json!({called: kind.account(1, email, true, name)})
 }
@@ -54,7 +71,7 @@ async fn a_browser_signs_up_by_two_connects_a_third_and_signs_in_by_either() {
             "grant_types": ["authorization_code"], "scope": "openid profile email notes:read",
         }))
         .await;
-    Program::node("browser_federation.mjs")
+    let program = Program::node("browser_federation.mjs")
         .setting("ISSUER", &app.issuer)
         .setting("CLIENT_ID", &client)
         .setting("RESOURCE", RESOURCE)
@@ -62,10 +79,8 @@ async fn a_browser_signs_up_by_two_connects_a_third_and_signs_in_by_either() {
         .setting(
             "SHOTS",
             checkout("target/pages").to_str().expect("a path of text"),
-        )
-        .run("")
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+        );
+    run(program, &app).await;
 }
 
 #[tokio::test]
@@ -84,13 +99,11 @@ async fn the_unmodified_better_auth_client_comes_by_every_kind_and_an_api_believ
     let providers = providers
         .chain(["above"])
         .map(|id| json!({"id": id, "email": format!("{id}@example.org")}));
-    Program::node("better_auth_kinds.mjs")
+    let program = Program::node("better_auth_kinds.mjs")
         .setting("ISSUER", &app.issuer)
         .setting("PROVIDERS", &Value::from_iter(providers).to_string())
-        .setting("PASSWORD", PASSWORD)
-        .run("")
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+        .setting("PASSWORD", PASSWORD);
+    run(program, &app).await;
 }
 
 #[tokio::test]
@@ -99,9 +112,6 @@ async fn the_unmodified_better_auth_client_comes_by_two_and_goes_on_with_their_t
     let google = Upstream::start(GOOGLE, person(GOOGLE, "ada", mail, name)).await;
     let github = Upstream::start(Kind::GitHub, person(Kind::GitHub, "ada", mail, name)).await;
     let app = app_of(&[&google, &github], "store_tokens = true", "").await;
-    Program::node("better_auth_social.mjs")
-        .setting("ISSUER", &app.issuer)
-        .run("")
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let program = Program::node("better_auth_social.mjs").setting("ISSUER", &app.issuer);
+    run(program, &app).await;
 }

@@ -1,8 +1,8 @@
 //! The hosted pages: what a browser sees of signup, login, consent, logout, the account, and the links
 //! in our mails.
 //!
-//! `view` has a struct a page and renders it, `assets` what the pages load, `accent` makes the operator's
-//! colour readable; none of them knows a request. The other files are the endpoints: each reads a request, asks its flow, and fills in a view.
+//! `view` has a struct a page and renders it, `assets` what the pages load, `marks` what stands for other providers,
+//! `accent` makes the operator's colour readable; none of them knows a request. The other files are the endpoints: each reads a request, asks its flow, and fills in a view.
 
 pub mod accent;
 pub mod account;

@@ -31,10 +31,12 @@ await program(async (step) => {
     }
     const answer = await open(to.href);
     must(answer.status === 302, `the callback answers ${answer.status}`);
+    const { pathname: path, search } = new URL(answer.headers.get("location"), issuer);
+    must(path !== "/failed", `it is sent to ${path}${search}`);
     const { user } = await data(client.getSession());
     const { payload } = await jwtVerify((await data(client.token())).token, keys, { issuer, audience: issuer });
     must(payload.sub === user.id && user.email === email, `${payload.sub}: ${JSON.stringify(user)}`);
-    return { path: new URL(answer.headers.get("location"), issuer).pathname, id: user.id };
+    return { path, id: user.id };
   };
 
   for (const provider of JSON.parse(setting("PROVIDERS"))) {

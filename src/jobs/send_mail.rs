@@ -86,7 +86,9 @@ impl AttemptError {
         match self {
             Self::Storage(_)
             | Self::Render(_)
-            | Self::Send(SendError::Unavailable(_) | SendError::Misconfigured(_)) => true,
+            | Self::Send(SendError::Unavailable(_) | SendError::Misconfigured(_) | SendError::Forbidden(_)) => {
+                true
+            }
             Self::Send(SendError::Refused(_)) | Self::NoServer => false,
         }
     }
@@ -113,14 +115,22 @@ pub(super) async fn run(provider: Arc<Provider>, post: Post, stop: CancellationT
     postman.finish().await;
 }
 
+/// What the operator was told, and is not told again until mail has left since.
+#[derive(Debug, Default)]
+struct Told {
+    /// That the configuration lets no mail leave.
+    misconfigured: AtomicBool,
+    /// That the server's policy is against mail of ours.
+    forbidden: AtomicBool,
+}
+
 /// Carries what is due, several at once.
 #[derive(Debug)]
 pub struct Postman {
     provider: Arc<Provider>,
     post: Post,
     attempts: JoinSet<()>,
-    /// Whether it was told that the configuration lets no mail leave.
-    told: Arc<AtomicBool>,
+    told: Arc<Told>,
 }
 
 impl Postman {
@@ -172,10 +182,10 @@ impl Postman {
 }
 
 /// Sends a mail, and writes down what came of it.
-async fn deliver(provider: &Provider, post: &Post, mail: &OutgoingMail, told: &AtomicBool) {
+async fn deliver(provider: &Provider, post: &Post, mail: &OutgoingMail, told: &Told) {
     let kind = mail.kind.as_str();
     let attempted = attempt(provider, post, mail).await;
-    tell_misconfigured(&attempted, told);
+    tell_operator(&attempted, told);
     let db = &provider.db;
     let written = match attempted {
         Ok(outcome) => outgoing_mails::delete(db, mail.id).await.map(|()| outcome),
@@ -246,11 +256,23 @@ async fn failed(
 }
 
 /// What the operator must change is told once, however much mail waits for it, and again when mail has left since.
-fn tell_misconfigured(attempted: &Result<Outcome, AttemptError>, told: &AtomicBool) {
+fn tell_operator(attempted: &Result<Outcome, AttemptError>, told: &Told) {
     match attempted {
-        Ok(Outcome::Sent) => told.store(false, Ordering::Relaxed),
+        Ok(Outcome::Sent) => {
+            told.misconfigured.store(false, Ordering::Relaxed);
+            told.forbidden.store(false, Ordering::Relaxed);
+        }
+        Err(AttemptError::Send(error @ SendError::Forbidden(_)))
+            if !told.forbidden.swap(true, Ordering::Relaxed) =>
+        {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                "mail waits: let the mail server take what is from mail.from, whoever it is for"
+            );
+        }
         Err(AttemptError::Send(error @ SendError::Misconfigured(_)))
-            if !told.swap(true, Ordering::Relaxed) =>
+            if !told.misconfigured.swap(true, Ordering::Relaxed) =>
         {
             let error = error as &dyn std::error::Error;
             tracing::error!(

@@ -53,4 +53,7 @@ pub enum SendError {
     /// None will be until the operator changes something: it says nothing against this mail.
     #[error("no mail can be handed over: {0}")]
     Misconfigured(String),
+    /// The server's policy is against it (RFC 3463 §3.8): against us more often than against whom it is for.
+    #[error("the mail server's policy is against the mail: {0}")]
+    Forbidden(String),
 }

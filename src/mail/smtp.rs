@@ -19,7 +19,7 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Rcpt};
 use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
 
-use self::server::Server;
+use self::server::{Fault, Server};
 use super::{Mail, Mailer, SendError};
 use crate::clock::Clock;
 use crate::domain::secret::Secret;
@@ -290,10 +290,12 @@ fn of_mail(error: &lettre::transport::smtp::Error) -> SendError {
     let reason = server::reason(error);
     if !error.is_permanent() {
         SendError::Unavailable(reason)
-    } else if server::is_about_sender(error) {
-        OpenError::Sender(reason).into()
     } else {
-        SendError::Refused(reason)
+        match server::at_fault(error) {
+            Fault::Sender => OpenError::Sender(reason).into(),
+            Fault::Policy => SendError::Forbidden(reason),
+            Fault::Mail => SendError::Refused(reason),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ Each line of input is what it does with mail from then on:
   take               it takes it
   answer CODE TEXT   to a recipient it says that
   sender CODE TEXT   to a sender it says that
+  mail CODE TEXT     to a whole mail it says that
   hang               it never answers to a recipient
   swallow            it takes it, and never says so
   slow               it takes it, a second later
@@ -48,6 +49,8 @@ class Handler:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server, session, envelope):
+        if self.mode.startswith("mail "):
+            return self.mode.removeprefix("mail ")
         user = session.auth_data
         say(
             **{"from": envelope.mail_from, "to": envelope.rcpt_tos},

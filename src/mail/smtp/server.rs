@@ -249,11 +249,32 @@ fn of_sender(error: &Error) -> OpenError {
     }
 }
 
-/// Whether a refusal is for whom the mail is from (RFC 3463 §3.2). Many servers say so only when they have heard whom it
-/// is for.
-pub(super) fn is_about_sender(error: &Error) -> bool {
+/// What a refusal for good is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Whom the mail is from: `mail.from`.
+    Sender,
+    /// Who may send by this server, what, and to whom.
+    Policy,
+    /// This mail, most often whom it is for.
+    Mail,
+}
+
+/// What a refusal is about. Many servers say what they have against us only when they have heard whom a mail is for.
+pub(super) fn at_fault(error: &Error) -> Fault {
     let words = error.source().map(ToString::to_string).unwrap_or_default();
-    matches!(enhanced(&words), Some("5.1.7" | "5.1.8"))
+    enhanced(&words).map_or(Fault::Mail, fault)
+}
+
+/// What an enhanced status is about (RFC 3463 §§3.2 and 3.8, and the registry of RFC 5248).
+fn fault(status: &str) -> Fault {
+    match status {
+        "5.1.7" | "5.1.8" => Fault::Sender,
+        // A list that takes no mail, and boxes and domains that changed hands (RFC 7293): nobody's policy but theirs.
+        "5.7.2" | "5.7.17" | "5.7.18" => Fault::Mail,
+        _ if status.starts_with("5.7.") => Fault::Policy,
+        _ => Fault::Mail,
+    }
 }
 
 /// Why, in our own words and the server's numbers: its words may repeat whom the mail is for.
@@ -359,6 +380,27 @@ mod tests {
                 Ok(overheard),
                 "{url}"
             );
+        }
+    }
+
+    #[test]
+    fn an_enhanced_status_says_who_is_at_fault() {
+        for (status, about) in [
+            ("5.1.7", Fault::Sender),
+            ("5.1.8", Fault::Sender),
+            ("5.7.0", Fault::Policy),
+            ("5.7.1", Fault::Policy),
+            ("5.7.26", Fault::Policy),
+            ("5.7.2", Fault::Mail),
+            ("5.7.17", Fault::Mail),
+            ("5.7.18", Fault::Mail),
+            ("5.1.1", Fault::Mail),
+            ("5.1.2", Fault::Mail),
+            ("5.2.1", Fault::Mail),
+            ("5.71.1", Fault::Mail),
+            ("2.7.1", Fault::Mail),
+        ] {
+            assert_eq!(fault(status), about, "{status}");
         }
     }
 

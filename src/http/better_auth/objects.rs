@@ -2,6 +2,7 @@
 //! with exactly three digits, since clients read more as other times.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -91,11 +92,26 @@ impl SessionObject {
             token: token(site, session, form),
             created_at: date(session.created_at),
             updated_at: date(session.extended_at(site.provider.settings.sessions)),
-            ip_address: session.ip_address.clone().unwrap_or_default(),
+            ip_address: shown_address(session.ip_address.as_deref()),
             user_agent: session.user_agent.clone().unwrap_or_default(),
             user_id: user.subject(),
             id: session.id.to_string(),
         }
+    }
+}
+
+/// Where a session began, as Better Auth shows it: of an IPv6 address its /64, every group in four digits; empty where it
+/// is not known.
+fn shown_address(address: Option<&str>) -> String {
+    match address.and_then(|text| text.parse::<IpAddr>().ok()) {
+        Some(address) => match address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{a:04x}:{b:04x}:{c:04x}:{d:04x}:0000:0000:0000:0000")
+            }
+        },
+        None => String::new(),
     }
 }
 

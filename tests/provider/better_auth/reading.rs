@@ -150,6 +150,27 @@ async fn on_https_nobody_beside_this_host_adds_a_session() {
 }
 
 #[tokio::test]
+async fn where_a_session_began_is_shown_as_far_as_the_network_of_a_household() {
+    let app = app().await;
+    app.user(ADA, json!({})).await;
+    // As `normalizeIP` of better-auth has it.
+    for (address, shown) in [
+        ("198.51.100.3", "198.51.100.3"),
+        ("2001:DB8:0:a1:b2::7", "2001:0db8:0000:00a1:0000:0000:0000:0000"),
+        ("::ffff:198.51.100.3", "198.51.100.3"),
+    ] {
+        let mut page = Page::new(&app);
+        page.jar = Jar::from_address(&app, address);
+        page.sign_in(ADA).await;
+        assert_eq!(page.session().await["session"]["ipAddress"], shown, "{address}");
+    }
+    let mut page = Page::new(&app);
+    page.sign_in(ADA).await;
+    app.sql("UPDATE sessions SET ip_address = NULL").await;
+    assert_eq!(page.session().await["session"]["ipAddress"], "");
+}
+
+#[tokio::test]
 async fn a_session_says_where_it_began_and_ends_by_its_own_token() {
     let app = app().await;
     let mut page = ada(&app).await;

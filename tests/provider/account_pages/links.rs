@@ -13,7 +13,7 @@ use crate::support::browser::Answer;
 use crate::support::jar::Jar;
 
 /// Every mail with a link: its page, and how long the link lives.
-const LINKS: [(MailKind, &str, TimeDelta); 7] = [
+pub(super) const LINKS: [(MailKind, &str, TimeDelta); 7] = [
     (MailKind::VerifyEmail, "/verify-email", TimeDelta::hours(1)),
     (MailKind::ResetPassword, "/reset-password", TimeDelta::minutes(30)),
     (
@@ -36,14 +36,14 @@ const LINKS: [(MailKind, &str, TimeDelta); 7] = [
 ];
 
 /// Ada, whose address is still to be proven, so that she can be mailed everything.
-async fn unproven(app: &TestApp) -> UserId {
+pub(super) async fn unproven(app: &TestApp) -> UserId {
     let user = app.user(ADA, json!({})).await;
     app.sql("UPDATE users SET email_verified = false").await;
     user
 }
 
 /// The path of a link that Ada is mailed.
-async fn mailed(app: &TestApp, kind: MailKind, user: UserId) -> String {
+pub(super) async fn mailed(app: &TestApp, kind: MailKind, user: UserId) -> String {
     let new = "new@example.org";
     let to = match kind {
         MailKind::VerifyNewEmail => new,

@@ -1,11 +1,14 @@
 //! What each form refuses: said beside the field, with what was typed still there, and never a password.
 
+use reqwest::Method;
 use serde_json::json;
+use signet::domain::ids::UserId;
 
-use super::{ADA, NEW, ada, csrf, link_to, stored, unlimited};
+use super::links::{LINKS, mailed, unproven};
+use super::{ADA, NEW, ada, csrf, link_to, stored, token_of, unlimited};
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::browser::Answer;
-use crate::support::jar::Jar;
+use crate::support::jar::{Jar, encode};
 
 const SHORT: &str = "Choose a password of at least 8 characters.";
 const LONG: &str = "Choose a password of at most 128 characters.";
@@ -202,21 +205,17 @@ async fn what_a_stranger_fills_in_wrongly_is_said_beside_the_field() {
     assert_eq!(jar.log_in(ADA, NEW).await.location().path(), "/account");
 }
 
+/// What stands for the token of a link that is good.
+const LINK: (&str, &str) = ("token", "that of a good link");
+
 /// Every form of the pages of an account: where its CSRF field is found, where it goes, and what is in it.
-const FORMS: [Form; 12] = [
+const FORMS: [Form; 17] = [
     ("/forgot-password", "/forgot-password", &[("email", ADA)]),
-    (
-        "/forgot-password",
-        "/reset-password",
-        &[("token", "x"), ("password", NEW)],
-    ),
-    (
-        "/verify-email",
-        "/verify-email",
-        &[("token", "x"), ("answer", "me")],
-    ),
+    ("/forgot-password", "/reset-password", &[LINK, ("password", NEW)]),
+    ("/verify-email", "/verify-email", &[LINK, ("answer", "me")]),
     ("/verify-email", "/verify-email/send", &[("email", ADA)]),
     ("/login/link", "/login/link", &[("email", ADA)]),
+    ("/login/link", "/login/link", &[LINK]),
     ("/account/profile", "/account/profile", &[("name", "Eve")]),
     (
         "/account/password",
@@ -229,7 +228,11 @@ const FORMS: [Form; 12] = [
         &[("email", "eve@example.org")],
     ),
     ("/account/profile", "/account/email/send", &[]),
+    ("/verify-email", "/account/email/confirm", &[LINK]),
+    ("/verify-email", "/account/email/verify", &[LINK]),
+    ("/verify-email", "/account/email/undo", &[LINK]),
     ("/account/delete", "/account/delete", &[("password", PASSWORD)]),
+    ("/account/profile", "/account/delete/confirm", &[LINK]),
     ("/account/again", "/account/again", &[("password", PASSWORD)]),
     (
         "/account/profile",
@@ -244,34 +247,109 @@ fn with<'a>(csrf: &[&'a str], fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'
     csrf.chain(fields.iter().copied()).collect()
 }
 
+/// [`FORMS`], each with a link of Ada's that is good where it spends one.
+async fn forms(app: &TestApp, ada: UserId) -> Vec<(&'static str, &'static str, Vec<(&'static str, String)>)> {
+    let mut links = Vec::new();
+    for (kind, page, _) in LINKS {
+        links.push((page, mailed(app, kind, ada).await));
+    }
+    let good = |action: &str| {
+        let link = links.iter().find(|(page, _)| *page == action);
+        token_of(&link.expect("a page that spends links").1).to_owned()
+    };
+    let fill = |action, (name, value): (&'static str, &str)| {
+        let value = if (name, value) == LINK {
+            good(action)
+        } else {
+            value.to_owned()
+        };
+        (name, value)
+    };
+    FORMS
+        .into_iter()
+        .map(|(page, action, fields)| {
+            let fields = fields.iter().map(|field| fill(action, *field)).collect();
+            (page, action, fields)
+        })
+        .collect()
+}
+
+/// Whether a form is for who is logged in.
+fn is_for_members(page: &str) -> bool {
+    page.starts_with("/account")
+}
+
 #[tokio::test]
 async fn a_form_that_is_not_the_browsers_own_or_not_whole_does_nothing() {
     let app = unlimited().await;
-    app.user(ADA, json!({})).await;
+    let user = unproven(&app).await;
     app.user("eve@example.org", json!({})).await;
     let mut jar = ada(&app).await;
     let mut eve = Jar::from_address(&app, "198.51.100.3");
     eve.enter("eve@example.org").await;
+    let forms = forms(&app, user).await;
     let before = stored(&app).await;
-    for (page, action, fields) in FORMS {
+    let much = "x".repeat(64 * 1024);
+    for (page, action, fields) in &forms {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
         let own = csrf(&mut jar, page).await;
         let others = csrf(&mut eve, page).await;
+        let too_much = [&fields[..], &[("more", &*much)]].concat();
         for (sent, status) in [
-            (with(&[], fields), 403),
-            (with(&[""], fields), 403),
-            (with(&[&others], fields), 403),
-            (with(&[&own, &own], fields), 400),
+            (with(&[], &fields), 403),
+            (with(&[""], &fields), 403),
+            (with(&[&others], &fields), 403),
+            (with(&[&own, &own], &fields), 400),
+            (with(&[&own], &too_much), 413),
         ] {
             let answer = jar.post(action, &sent).await;
             assert_eq!(answer.status, status, "{action} {sent:?}: {answer:#?}");
         }
+        let whole = with(&[&own], &fields);
         let elsewhere = [("origin", "https://evil.example")];
-        let answer = jar.post_with(action, &elsewhere, &with(&[&own], fields)).await;
+        let answer = jar.post_with(action, &elsewhere, &whole).await;
         assert_eq!(answer.status, 403, "{action} from elsewhere: {answer:#?}");
-        if action.starts_with("/account") {
-            let answer = Jar::new(&app).post(action, &with(&[&own], fields)).await;
-            assert_eq!(answer.location().path(), "/login", "{action} of a stranger");
+        let json = [("content-type", "application/json")];
+        let answer = jar.send(Method::POST, action, &json, Some(encode(&whole))).await;
+        assert_eq!(answer.status, 400, "{action} of another type: {answer:#?}");
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+            let answer = jar
+                .send(method.clone(), action, &form, Some(encode(&whole)))
+                .await;
+            assert_eq!(answer.status, 405, "{method} {action}: {answer:#?}");
         }
+        jar.get(&format!("{action}?{}", encode(&whole))).await;
+        if is_for_members(page) {
+            let answer = Jar::new(&app).post(action, &whole).await;
+            assert_eq!(answer.location().path(), "/login", "{action} of a stranger");
+        } else {
+            let answer = Jar::new(&app).post(action, &whole).await;
+            assert_eq!(answer.status, 403, "{action} of a stranger: {answer:#?}");
+        }
+    }
+    assert_eq!(stored(&app).await, before);
+    assert_eq!(app.deliver_mail().await, []);
+}
+
+#[tokio::test]
+async fn a_members_form_of_an_earlier_session_of_the_same_browser_does_nothing() {
+    let app = unlimited().await;
+    let user = unproven(&app).await;
+    let mut jar = ada(&app).await;
+    let forms = forms(&app, user).await;
+    let members: Vec<_> = forms.iter().filter(|(page, ..)| is_for_members(page)).collect();
+    let earlier = csrf(&mut jar, "/account/profile").await;
+    // The browser is the same, the session is not.
+    jar.cookies
+        .remove("better-auth.session_token")
+        .expect("it is logged in");
+    jar.enter(ADA).await;
+    let before = stored(&app).await;
+    for (_, action, fields) in members {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
+        let answer = jar.post(action, &with(&[&earlier], &fields)).await;
+        assert_eq!(answer.status, 403, "{action}: {answer:#?}");
     }
     assert_eq!(stored(&app).await, before);
     assert_eq!(app.deliver_mail().await, []);

@@ -75,14 +75,17 @@ pub async fn verify_email(
     row.as_ref().map(users::read).transpose()
 }
 
-// The epoch ends sessions, families and codes; what else lets somebody in as the user, found as `u`, is deleted.
+// The epoch ends sessions, families and codes; what else lets somebody in as the user, found as `u`, is deleted. So is
+// mail that waits to be sent to another address than the user's: its link is made only then, and would be a new one.
 macro_rules! delete_ways_in {
     () => {
         "
 d AS (DELETE FROM devices WHERE user_id = (SELECT user_id FROM u)),
 i AS (DELETE FROM identities WHERE user_id = (SELECT user_id FROM u)),
 p AS (DELETE FROM passkeys WHERE user_id = (SELECT user_id FROM u)),
-l AS (DELETE FROM mailed_links WHERE user_id = (SELECT user_id FROM u) AND used_at IS NULL)
+l AS (DELETE FROM mailed_links WHERE user_id = (SELECT user_id FROM u) AND used_at IS NULL),
+m AS (DELETE FROM outgoing_mails WHERE user_id = (SELECT user_id FROM u)
+    AND kind IN ('confirm_email_change', 'verify_new_email', 'verify_new_email_code', 'email_changed'))
 "
     };
 }
@@ -228,7 +231,9 @@ kept AS (UPDATE sessions s SET epoch = (SELECT user_epoch FROM u)
     WHERE s.user_id = (SELECT user_id FROM u) AND s.epoch = $2 AND s.ended_at IS NULL
         AND ($5 OR s.id = $6)),
 l AS (DELETE FROM mailed_links WHERE user_id = (SELECT user_id FROM u) AND used_at IS NULL
-    AND purpose <> 'undo_email_change')
+    AND purpose <> 'undo_email_change'),
+m AS (DELETE FROM outgoing_mails WHERE user_id = (SELECT user_id FROM u)
+    AND kind IN ('confirm_email_change', 'verify_new_email', 'verify_new_email_code'))
 SELECT * FROM u"
 );
 

@@ -212,9 +212,13 @@ pub async fn give_back_try(db: &impl Execute, id: MailId) -> Result<(), StorageE
         .map(drop)
 }
 
-const DELETE_OF_USER: &str = "DELETE FROM mailed_links WHERE user_id = $1 AND purpose <> 'undo_email_change'";
+// The link of a mail that waits is made when it is sent, and would be a new one.
+const DELETE_OF_USER: &str = "WITH m AS (DELETE FROM outgoing_mails WHERE user_id = $1
+    AND kind IN ('confirm_email_change', 'verify_new_email', 'verify_new_email_code'))
+DELETE FROM mailed_links WHERE user_id = $1 AND purpose <> 'undo_email_change'";
 
-/// Forgets every pending link of a user; the undoing of a change of address stays.
+/// Forgets every pending link of a user, and the mail that waits to bring one that changes the address; the undoing of a
+/// change of address stays.
 ///
 /// # Errors
 /// When the database does not answer.

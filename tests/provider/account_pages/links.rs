@@ -8,7 +8,7 @@ use signet::domain::mail::{MailKind, MailParams};
 
 use super::{ADA, NEW, ada, csrf, is_dead, path_in, stored, token_of, unlimited};
 use crate::mail;
-use crate::support::app::TestApp;
+use crate::support::app::{PASSWORD, TestApp};
 use crate::support::browser::Answer;
 use crate::support::jar::Jar;
 
@@ -182,6 +182,112 @@ async fn a_link_that_was_pressed_is_dead() {
             assert!(done || is_dead(&again), "{kind:?}: {again:#?}");
         }
         assert_eq!(stored(&app).await, before, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_disabled_user_no_address_is_asked_changed_or_given_back() {
+    for (kind, page, _) in LINKS {
+        if !page.starts_with("/account/email") {
+            continue;
+        }
+        let app = unlimited().await;
+        let user = app.user(ADA, json!({})).await;
+        let path = mailed(&app, kind, user).await;
+        app.sql("UPDATE users SET disabled_at = created_at").await;
+        let mut jar = Jar::new(&app);
+        let before = stored(&app).await;
+        let shown = jar.get(&path).await;
+        assert!(is_dead(&shown), "{kind:?}: {shown:#?}");
+        let acted = press(&mut jar, page, token_of(&path)).await;
+        assert!(is_dead(&acted), "{kind:?}: {acted:#?}");
+        assert_eq!(stored(&app).await, before, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_given_back_unless_somebody_proved_it_meanwhile() {
+    for proven in [false, true] {
+        let app = unlimited().await;
+        let user = app.user(ADA, json!({})).await;
+        let mut jar = ada(&app).await;
+        let path = mailed(&app, MailKind::EmailChanged, user).await;
+        app.user("old@example.org", json!({})).await;
+        app.sql(&format!(
+            "UPDATE users SET email_verified = {proven} WHERE email = 'old@example.org'"
+        ))
+        .await;
+        let before = stored(&app).await;
+        let pressed = press(&mut Jar::new(&app), "/account/email/undo", token_of(&path)).await;
+        assert_eq!(is_dead(&pressed), proven, "{pressed:#?}");
+        let of_ada = format!(
+            "users WHERE id = '{}' AND email = 'old@example.org'",
+            user.as_uuid()
+        );
+        assert_eq!(app.count(&of_ada).await, i64::from(!proven));
+        if proven {
+            assert_eq!(stored(&app).await, before);
+        } else {
+            assert!(!jar.is_in().await, "whoever was in the account is out");
+            let answer = jar.log_in("old@example.org", PASSWORD).await;
+            assert_eq!(answer.status, 422, "and the password is gone: {answer:#?}");
+        }
+    }
+}
+
+/// The kinds of mail to a thief that are still to be sent, after Ada pressed a link of this kind.
+async fn left_to_thief(app: &TestApp, user: UserId, pressed: MailKind) -> String {
+    let path = mailed(app, pressed, user).await;
+    let thief = "thief@evil.example";
+    let params = MailParams {
+        new_email: Some(thief.to_owned()),
+        ..MailParams::default()
+    };
+    for kind in [
+        MailKind::ConfirmEmailChange,
+        MailKind::VerifyNewEmail,
+        MailKind::VerifyNewEmailCode,
+        MailKind::EmailChanged,
+    ] {
+        mail::ask(app, kind, thief, Some(user), &params).await;
+    }
+    // The thief's server lets them wait.
+    app.sql("UPDATE outgoing_mails SET next_attempt_at = next_attempt_at + interval '10 minutes'")
+        .await;
+    let mut links = LINKS.into_iter();
+    let (_, page, _) = links.find(|(kind, ..)| *kind == pressed).expect("its page");
+    let answer = press(&mut ada(app).await, page, token_of(&path)).await;
+    assert!(!is_dead(&answer), "{pressed:?}: {answer:#?}");
+    let client = app.database.client().await;
+    let row = client
+        .query_one(
+            "SELECT coalesce(string_agg(kind, ' ' ORDER BY kind), '') FROM outgoing_mails WHERE email = $1",
+            &[&thief],
+        )
+        .await;
+    row.expect("read").get(0)
+}
+
+#[tokio::test]
+async fn mail_that_waited_brings_no_link_that_would_be_dead_by_then() {
+    for pressed in [MailKind::ResetPassword, MailKind::SignIn, MailKind::EmailChanged] {
+        let app = unlimited().await;
+        let user = unproven(&app).await;
+        assert_eq!(left_to_thief(&app, user, pressed).await, "", "{pressed:?}");
+        app.advance(TimeDelta::minutes(10));
+        let mails = app.deliver_mail().await;
+        let to_thief = mails.iter().filter(|mail| mail.text.contains("evil.example"));
+        assert_eq!(to_thief.count(), 0, "{pressed:?}: {mails:#?}");
+    }
+    // Of an account that was its user's all the while a change of address can still be undone.
+    for pressed in [MailKind::ResetPassword, MailKind::VerifyNewEmail] {
+        let app = unlimited().await;
+        let user = app.user(ADA, json!({})).await;
+        assert_eq!(
+            left_to_thief(&app, user, pressed).await,
+            "email_changed",
+            "{pressed:?}"
+        );
     }
 }
 

@@ -218,7 +218,9 @@ async fn the_link_of_the_signup_is_confirmed_where_it_was_made_or_by_who_was_sho
     // Elsewhere nothing happens by itself, whatever is sent; the page names the signup.
     let app = TestApp::start().await;
     let (mut maker, link) = squatter(&app).await;
+    app.user("eve@example.org", json!({})).await;
     let mut reader = Jar::new(&app);
+    reader.enter("eve@example.org").await;
     let page = reader.get(&link).await;
     assert!(
         page.body.contains("Mallory") && page.body.contains("Firefox on Linux"),

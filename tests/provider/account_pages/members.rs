@@ -78,6 +78,22 @@ async fn after_a_fresh_login_it_goes_on_to_pages_of_ours_alone() {
     }
 }
 
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions_where_the_user_says_so_and_never_this_one() {
+    for (fields, others_stay) in [(&[][..], true), (&[("end_others", "yes")][..], false)] {
+        let app = TestApp::start().await;
+        app.user(ADA, json!({})).await;
+        let (mut here, mut other) = (ada(&app).await, ada(&app).await);
+        let form = here.get("/account/password").await;
+        let mut typed = vec![("current_password", PASSWORD), ("password", NEW)];
+        typed.extend(fields);
+        let answer = here.submit(&form, &typed).await;
+        assert_eq!(answer.header("location"), Some("/account?done=password"));
+        assert!(here.is_in().await);
+        assert_eq!(other.is_in().await, others_stay, "{fields:?}");
+    }
+}
+
 /// A client of somebody else, which Ada lets have something; and its refresh token.
 async fn allowed(app: &TestApp, browser: &Browser, client: &str) -> String {
     app.client(json!({

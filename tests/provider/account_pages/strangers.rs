@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ADA, NEW, path_in};
+use super::{ADA, NEW, link_to, path_in};
 use crate::support::app::TestApp;
 use crate::support::browser::Answer;
 use crate::support::jar::Jar;
@@ -116,4 +116,26 @@ async fn past_the_limit_of_mails_an_address_without_an_account_is_refused_as_wel
             assert_eq!(answer.status, expected, "{email} {number}");
         }
     }
+}
+
+#[tokio::test]
+async fn whoever_tries_many_links_is_told_to_wait_and_a_good_one_costs_nothing() {
+    let app = TestApp::start().await;
+    app.user(ADA, json!({})).await;
+    ask(&app, "/forgot-password", &[("email", ADA)]).await;
+    let good = link_to(&app, ADA).await;
+    let mut jar = Jar::from_address(&app, "198.51.100.3");
+    for _ in 0..31 {
+        assert_eq!(jar.get(&good).await.status, 200);
+    }
+    let (mut guessed, last) = (good.clone(), if good.ends_with('A') { 'B' } else { 'A' });
+    guessed.pop();
+    guessed.push(last);
+    for number in 0..30 {
+        assert_eq!(jar.get(&guessed).await.status, 400, "{number}");
+    }
+    for link in [&guessed, &good] {
+        assert_eq!(jar.get(link).await.status, 429, "{link}");
+    }
+    assert_eq!(Jar::new(&app).get(&good).await.status, 200, "for nobody else");
 }

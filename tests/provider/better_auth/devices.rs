@@ -105,6 +105,8 @@ async fn a_cookie_is_good_for_the_session_that_its_name_says() {
     let swapped = page.jar.cookies[&other].clone();
     page.jar.cookies.insert(one, swapped);
     assert_eq!(waiting(&mut page).await.len(), 1);
+    page.jar.cookies.remove(&other).expect("it was there");
+    assert_eq!(waiting(&mut page).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! What is done by mail (reference §§7.4 to 7.6, 12, 13).
 
 use reqwest::Url;
-use serde_json::json;
+use serde_json::{Value, json};
+use signet::domain::mail::{MailKind, MailParams};
 
 use super::{ADA, Page, ada, app, app_with, refuses};
+use crate::mail;
 use crate::support::app::{PASSWORD, TestApp};
 
 pub const NEW: &str = "another horse, battery 9";
@@ -155,6 +157,23 @@ async fn a_magic_link_logs_in_the_browser_that_asked() {
         (again.path(), again.query()),
         ("/home", Some("error=INVALID_TOKEN"))
     );
+}
+
+#[tokio::test]
+async fn a_link_that_no_browser_asked_for_logs_none_in_by_itself() {
+    let app = app().await;
+    let user = app.user(ADA, json!({})).await;
+    let params = MailParams {
+        better_auth: true,
+        ..MailParams::default()
+    };
+    mail::ask(&app, MailKind::SignIn, ADA, Some(user), &params).await;
+    let link = link(&app).await;
+    let mut page = Page::new(&app);
+    assert!(page.jar.cookies.is_empty(), "it has no token of its own either");
+    let answer = page.get(&link).await;
+    assert_eq!(answer.location().path(), "/login/link", "{answer:#?}");
+    assert_eq!(page.session().await, Value::Null);
 }
 
 #[tokio::test]

@@ -147,6 +147,17 @@ async fn on_https_nobody_beside_this_host_adds_a_session() {
     let mut unprefixed = Page::new(&app);
     unprefixed.jar.cookies.insert(COOKIE.to_owned(), value);
     assert_eq!(unprefixed.session().await, Value::Null);
+    // Nor does a login renew a session whose cookie came without the one that binds it to this host.
+    let value = page.jar.cookies["__Secure-better-auth.session_token"].clone();
+    let mut planted = Page::new(&app);
+    planted.origin.clone_from(&page.origin);
+    planted
+        .jar
+        .cookies
+        .insert("__Secure-better-auth.session_token".to_owned(), value);
+    planted.sign_in(ADA).await;
+    let id = |session: &Value| session["session"]["id"].clone();
+    assert_ne!(id(&planted.session().await), id(&page.session().await));
 }
 
 #[tokio::test]
@@ -226,6 +237,23 @@ async fn a_copy_answers_without_a_token_that_others_would_believe() {
     assert_eq!(cached.header("set-auth-jwt"), None);
     let looked_up = page.get("/get-session?disableCookieCache=true").await;
     assert!(looked_up.header("set-auth-jwt").is_some());
+}
+
+#[tokio::test]
+async fn a_copy_is_believed_beside_the_cookie_and_beside_nothing_else() {
+    let app = app_with(|options| options.site.better_auth.cookie_cache_max_age = TimeDelta::minutes(5)).await;
+    let mut page = ada(&app).await;
+    let before = page.session().await;
+    app.sql("UPDATE users SET name = 'Countess'").await;
+    assert_eq!(page.session().await, before, "the copy answers");
+    page.jar.cookies.remove(COOKIE).expect("it is logged in");
+    assert!(page.jar.cookies.contains_key(DATA));
+    let copy = page.jar.clone();
+    let bearer = format!("Bearer {}", before["session"]["token"].as_str().expect("a token"));
+    let answer = page.get_with("/get-session", &[("authorization", &bearer)]).await;
+    assert_eq!(answer.json()["user"]["name"], "Countess", "{answer:#?}");
+    page.jar = copy;
+    assert_eq!(page.session().await, Value::Null);
 }
 
 #[tokio::test]

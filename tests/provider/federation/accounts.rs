@@ -108,6 +108,11 @@ async fn whoever_signed_up_first_with_the_address_loses_what_they_made_when_it_i
         WHERE email_key = 'ada@example.org'";
     pair.below.user("set@example.org", json!({})).await;
     pair.below.sql(hash).await;
+    // Who comes again from a provider that is no authority proves nothing, and all stays.
+    sign_in(&mut Jar::new(&pair.below), &ada).await;
+    assert_eq!(session_of(&mut jar).await["user"]["emailVerified"], false);
+    let answer = Jar::new(&pair.below).log_in(ADA, PASSWORD).await;
+    assert_eq!(answer.status, 303, "{answer:#?}");
     let trusting = pair
         .below
         .node(|options| {
@@ -167,6 +172,19 @@ async fn a_disabled_user_stays_out() {
         "{answer:#?}"
     );
     assert!(!jar.is_in().await);
+
+    // Nothing joins the account either.
+    let silent = "linking = \"verified-email\"\nauthoritative_domains = [\"example.org\"]";
+    let pair = Pair::with(silent, |_| {}).await;
+    let ada = pair.person(ADA).await;
+    pair.below.user(ADA, json!({})).await;
+    pair.below.sql("UPDATE users SET disabled_at = now()").await;
+    let answer = sign_in(&mut Jar::new(&pair.below), &ada).await;
+    assert!(
+        answer.location().as_str().ends_with("why=disabled"),
+        "{answer:#?}"
+    );
+    assert_eq!(pair.below.count("identities").await, 0);
 }
 
 #[tokio::test]

@@ -184,6 +184,19 @@ async fn linking_needs_a_fresh_login_and_the_session_that_asked() {
     let answer = jar.get(back.as_str()).await;
     assert!(answer.location().as_str().ends_with("why=session"), "{answer:#?}");
     assert_eq!(pair.below.count("identities").await, 0);
+    // The session that asked goes on, but not in this browser.
+    let page = jar.get("/account/identities").await;
+    let answer = jar.submit_to(&page, "/account/identities/add/above", &[]).await;
+    let back = through(&ada, &answer.location()).await;
+    let mut without = jar.clone();
+    without
+        .cookies
+        .remove("better-auth.session_token")
+        .expect("it is logged in");
+    let answer = without.get(back.as_str()).await;
+    assert!(answer.location().as_str().ends_with("why=session"), "{answer:#?}");
+    assert!(jar.is_in().await);
+    assert_eq!(pair.below.count("identities").await, 0);
 
     pair.below.advance(TimeDelta::days(2));
     let page = jar.get("/account/identities").await;
@@ -216,6 +229,26 @@ async fn an_arrival_with_an_address_that_is_taken_joins_the_account_when_its_use
     thief.enter("eve@example.org").await;
     let shown = thief.get(page.url.as_str()).await;
     assert_eq!(shown.status, 303);
+    // Nor does one at which the arrival rests where another's should.
+    let mut other = Jar::new(&pair.below);
+    let login = other.get("/login").await;
+    let url = set_out(&mut other, &login).await;
+    let state_in = |url: &reqwest::Url| {
+        let mut pairs = url.query_pairs();
+        let state = pairs.find(|(name, _)| name == "state" || name == "join");
+        state.expect("a state").1.into_owned()
+    };
+    pair.below
+        .sql(
+            "UPDATE federation_attempts SET arrival_sealed =
+                (SELECT arrival_sealed FROM federation_attempts WHERE arrival_sealed IS NOT NULL)
+            WHERE arrival_sealed IS NULL",
+        )
+        .await;
+    other.enter("eve@example.org").await;
+    let address = page.url.as_str().replace(&state_in(&page.url), &state_in(&url));
+    assert_ne!(address, page.url.as_str());
+    assert_eq!(other.get(&address).await.status, 303);
     let answer = jar.submit(&page, &[("answer", "yes")]).await;
     assert_eq!(answer.location().path(), "/account/identities", "{answer:#?}");
     assert_eq!(pair.below.count("identities").await, 1);

@@ -269,13 +269,16 @@ async fn signup_and_verification_are_the_operators_to_decide() {
         })
         .await;
         let ada = pair.person(ADA).await;
-        let answer = Page::new(&pair.below)
-            .arrive("/sign-in/social", json!({}), &ada)
-            .await;
-        assert_eq!(
-            answer.header("location"),
-            Some(&*format!("{APP}/failed?x=1&error={code}"))
-        );
+        for times in ["for the first time", "again"] {
+            let mut page = Page::new(&pair.below);
+            let answer = page.arrive("/sign-in/social", json!({}), &ada).await;
+            assert_eq!(
+                answer.header("location"),
+                Some(&*format!("{APP}/failed?x=1&error={code}")),
+                "{times}"
+            );
+            assert_eq!(page.get("/get-session").await.json(), Value::Null, "{times}");
+        }
     }
 }
 

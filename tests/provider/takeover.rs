@@ -232,6 +232,15 @@ async fn the_link_of_the_signup_is_confirmed_where_it_was_made_or_by_who_was_sho
     reader.submit(&page, &[("answer", "me")]).await;
     assert_eq!(session_of(&mut maker).await["user"]["emailVerified"], true);
 
+    // Where the operator lets a link log in, it does so where the account was made.
+    let app = TestApp::with(|options| options.settings.accounts.login_after_verification = true).await;
+    let (mut maker, link) = squatter(&app).await;
+    let mut reader = Jar::new(&app);
+    let page = reader.get(&link).await;
+    reader.submit(&page, &[("answer", "me")]).await;
+    assert_eq!(session_of(&mut maker).await["user"]["emailVerified"], true);
+    assert_eq!(session_of(&mut reader).await, Value::Null);
+
     // It was somebody else: nothing is left.
     let app = TestApp::start().await;
     let (mut maker, link) = squatter(&app).await;

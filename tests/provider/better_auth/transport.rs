@@ -171,6 +171,28 @@ async fn no_page_elsewhere_logs_a_browser_in() {
             refuses(&answer, 403, code);
         }
     }
+    // So it is wherever a login begins.
+    let person = json!({"name": "Eve", "email": "eve@example.org", "password": PASSWORD});
+    let code = json!({"email": ADA, "otp": "123456", "type": "sign-in"});
+    let headers = [
+        ("content-type", "application/json"),
+        ("origin", "https://evil.example"),
+    ];
+    for (path, body) in [
+        ("/sign-up/email", &person),
+        ("/sign-in/magic-link", &person),
+        ("/sign-in/email-otp", &code),
+        ("/email-otp/send-verification-otp", &code),
+        ("/sign-in/social", &json!({"provider": "above"})),
+    ] {
+        let path = format!("/api/auth{path}");
+        let answer = Jar::new(&app)
+            .send(Method::POST, &path, &headers, Some(body.to_string()))
+            .await;
+        assert_eq!(answer.json()["code"], "INVALID_ORIGIN", "{path}: {answer:#?}");
+    }
+    assert_eq!(app.count("users").await, 1);
+    assert_eq!(app.deliver_mail().await, []);
 }
 
 #[tokio::test]

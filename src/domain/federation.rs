@@ -19,6 +19,9 @@ pub struct Way {
     pub intent: Intent,
     /// By which of our faces.
     pub face: Face,
+    /// Whether the user is to prove once more who they are.
+    #[serde(default)]
+    pub again: bool,
 }
 
 impl fmt::Debug for Way {

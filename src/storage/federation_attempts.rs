@@ -86,10 +86,10 @@ pub async fn store_answer(
 
 const SPEND: &str = "UPDATE federation_attempts SET answered_at = $4
 WHERE state_hash = $1 AND provider = $2 AND browser_hash = $3 AND answered_at IS NULL AND expires_at > $4
-RETURNING provider, browser_hash, key_version, way, answer_sealed";
+RETURNING provider, browser_hash, key_version, way, created_at, answer_sealed";
 
-/// Spends an attempt: of all callers at most one gets it, with what the provider posted, if it did. `None` for another
-/// browser or provider too.
+/// Spends an attempt: of all callers at most one gets it, with when it began and what the provider posted, if it did.
+/// `None` for another browser or provider too.
 ///
 /// # Errors
 /// When the database does not answer, or the row is not one of ours.
@@ -99,7 +99,7 @@ pub async fn spend(
     provider: &str,
     browser: TokenHash,
     now: DateTime<Utc>,
-) -> Result<Option<(Attempt, Option<String>)>, StorageError> {
+) -> Result<Option<(Attempt, DateTime<Utc>, Option<String>)>, StorageError> {
     let params = [
         (&&state.as_bytes()[..] as _, Type::BYTEA),
         (&provider as _, Type::TEXT),
@@ -108,7 +108,13 @@ pub async fn spend(
     ];
     let row = db.query_opt(SPEND, &params).await?;
     row.as_ref()
-        .map(|row| Ok((Attempt::try_from(row)?, row.try_get("answer_sealed")?)))
+        .map(|row| {
+            Ok((
+                Attempt::try_from(row)?,
+                row.try_get("created_at")?,
+                row.try_get("answer_sealed")?,
+            ))
+        })
         .transpose()
 }
 

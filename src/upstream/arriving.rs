@@ -36,6 +36,10 @@ impl Upstream {
             nonce: Some(answer.nonce),
             access_token: Some(&tokens.access_token),
             azp_is_ours: true,
+            // The others follow the standard where it suits them: most have no `auth_time`, or no way to ask for one.
+            logged_in_since: answer
+                .logged_in_since
+                .filter(|_| self.settings.preset == Preset::Oidc),
         };
         let verified = self.believe(call, published, id_token, &expected, now).await?;
         if answer.iss.is_some_and(|iss| iss != verified.issuer) {

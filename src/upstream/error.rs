@@ -92,6 +92,11 @@ pub enum IdTokenFault {
     /// `nonce`.
     #[error("its nonce is not that of the request")]
     Nonce,
+    /// `auth_time`.
+    #[error(
+        "the login that it tells of is older than the request for a new one, or it does not say when that was"
+    )]
+    AuthTime,
     /// `at_hash`.
     #[error("it belongs to another access token")]
     AccessToken,

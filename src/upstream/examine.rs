@@ -50,6 +50,7 @@ impl Upstream {
                 redirect_uri,
                 iss: None,
                 user: None,
+                logged_in_since: None,
             };
             server.redeem(&call, &answer, client_secret, now).await
         };

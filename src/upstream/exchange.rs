@@ -49,6 +49,9 @@ pub struct Answer<'a> {
     pub iss: Option<&'a str>,
     /// Apple's `user`: JSON with the name, sent with the first login only.
     pub user: Option<&'a str>,
+    /// When the user was asked to log in anew, if they were ([`Ask::again`]). An [`Oidc`](super::Preset::Oidc) must say by
+    /// `auth_time` that they did so since.
+    pub logged_in_since: Option<DateTime<Utc>>,
 }
 
 impl fmt::Debug for Answer<'_> {

@@ -56,6 +56,8 @@ pub(super) struct Expected<'a> {
     /// Whether it must be made for us and not for another client of the same owner (§2, `azp`): Google's applications on
     /// phones get theirs for the web server that they talk to.
     pub azp_is_ours: bool,
+    /// When the user was asked to log in anew, if they were.
+    pub logged_in_since: Option<DateTime<Utc>>,
 }
 
 /// A token that is believed.
@@ -95,6 +97,7 @@ pub(super) fn verify(
     }
     authorized_party_is_us(claims, expected)?;
     issued_lately(claims.issue_time(), now)?;
+    logged_in_anew(claims.auth_time(), expected)?;
     access_token_belongs(&token, claims, &verifier, expected)?;
     Ok(Verified {
         issuer: iss.to_owned(),
@@ -140,6 +143,18 @@ fn issued_lately(issued_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), IdT
         Ok(())
     } else {
         Err(IdTokenFault::IssuedAt)
+    }
+}
+
+/// §3.1.3.7, 13: whoever was asked for `max_age` must say when the login was.
+fn logged_in_anew(auth_time: Option<DateTime<Utc>>, expected: &Expected<'_>) -> Result<(), IdTokenFault> {
+    let Some(since) = expected.logged_in_since else {
+        return Ok(());
+    };
+    if auth_time.is_some_and(|at| at >= since - SKEW) {
+        Ok(())
+    } else {
+        Err(IdTokenFault::AuthTime)
     }
 }
 

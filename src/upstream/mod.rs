@@ -146,6 +146,7 @@ impl Upstream {
             nonce: answer.nonce,
             access_token: answer.access_token,
             azp_is_ours: self.settings.preset != Preset::Google,
+            logged_in_since: None,
         };
         let call = self.line.call();
         let errand = async {

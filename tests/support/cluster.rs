@@ -39,10 +39,10 @@ impl Cluster {
         &self.socket
     }
 
-    /// The URL of a database; its user may do everything.
+    /// The URL of a database; its user may do everything. On a machine with other work a connection takes its time.
     pub fn url(&self, database: &str) -> String {
         format!(
-            "postgres:///{database}?host={}&user=signet",
+            "postgres:///{database}?host={}&user=signet&connect_timeout=10",
             self.socket.display()
         )
     }

@@ -25,8 +25,6 @@ pub struct Wish<'a> {
     pub scopes: &'a [String],
     /// Parameters of the provider's own.
     pub parameters: &'a [(String, String)],
-    /// Whether the user is to prove who they are once more.
-    pub again: bool,
 }
 
 /// Why a browser cannot be sent.
@@ -74,7 +72,7 @@ pub async fn begin(
         login_hint: wish.login_hint,
         scopes: wish.scopes,
         parameters: wish.parameters,
-        again: wish.again,
+        again: way.again,
     };
     let url = entry.upstream.authorization_url(&ask, now).await?;
     let attempt = Attempt {

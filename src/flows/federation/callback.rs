@@ -25,7 +25,7 @@ use crate::flows::provider::Provider;
 use crate::flows::sessions;
 use crate::storage::StorageError;
 use crate::storage::federation_attempts;
-use crate::upstream::{Answer, Arrival, UpstreamError};
+use crate::upstream::{Answer, Arrival, IdTokenFault, UpstreamError};
 
 /// What came back, as parameters of the address or of a form.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -121,6 +121,8 @@ pub enum Failure {
     Unavailable,
     /// The ID token, or what the provider says of the user, is of no use.
     Profile,
+    /// The user was to prove once more who they are, and the provider does not say that they did.
+    OldLogin,
 }
 
 /// Goes on with a browser that came back.
@@ -141,7 +143,7 @@ pub async fn finish(
         Some(token) => federation_attempts::spend(db, state.hash(), provider_id, token, now).await?,
         None => None,
     };
-    let Some((attempt, answer)) = spent else {
+    let Some((attempt, began_at, answer)) = spent else {
         // Where the browser is to be told so. That says nothing, and does nothing for whoever planted the state.
         let known = federation_attempts::find(db, state.hash(), now).await?;
         tracing::warn!("a browser came back from a provider that it was not sent to");
@@ -159,7 +161,12 @@ pub async fn finish(
         Some(answer) => sealed::unseal(provider, &attempt_place(state, ANSWER), &answer).unwrap_or_default(),
         None => returned,
     };
-    let arrival = match redeem(provider, entry, state, attempt.key_version, &returned, now).await {
+    let asked = Asked {
+        state,
+        key_version: attempt.key_version,
+        logged_in_since: way.again.then_some(began_at),
+    };
+    let arrival = match redeem(provider, entry, &asked, &returned, now).await {
         Ok(arrival) => arrival,
         Err(failure) => return finished(way, End::Failed(failure)),
     };
@@ -167,12 +174,19 @@ pub async fn finish(
     finished(way, end)
 }
 
+/// What the provider was asked.
+struct Asked<'a> {
+    state: &'a PlainToken,
+    key_version: i32,
+    /// The user was to log in there, and not before.
+    logged_in_since: Option<DateTime<Utc>>,
+}
+
 /// 3. Redeems the code.
 async fn redeem(
     provider: &Provider,
     entry: &Entry,
-    state: &PlainToken,
-    key_version: i32,
+    asked: &Asked<'_>,
     returned: &Returned,
     now: DateTime<Utc>,
 ) -> Result<Arrival, Failure> {
@@ -189,8 +203,8 @@ async fn redeem(
     let code = Secret::new(code.ok_or(Failure::NoCode)?);
     let proofs = {
         let keys = provider.keys();
-        let key = keys.mac.cookie.version(key_version).ok_or(Failure::State)?;
-        Proofs::of(state, key)
+        let key = keys.mac.cookie.version(asked.key_version).ok_or(Failure::State)?;
+        Proofs::of(asked.state, key)
     };
     let answer = Answer {
         code: &code,
@@ -199,6 +213,7 @@ async fn redeem(
         redirect_uri: &redirect_uri(provider, entry),
         iss: returned.iss.as_deref(),
         user: returned.user.as_deref(),
+        logged_in_since: asked.logged_in_since,
     };
     let secret = entry.credential.client_secret(now);
     let arrived = entry.upstream.redeem(&answer, secret.as_ref(), now).await;
@@ -220,6 +235,7 @@ impl From<&UpstreamError> for Failure {
                 Self::Code
             }
             UpstreamError::IssuerMismatch => Self::Issuer,
+            UpstreamError::IdToken(IdTokenFault::AuthTime) => Self::OldLogin,
             UpstreamError::IdToken(_) | UpstreamError::Profile(_) | UpstreamError::NoIdTokens => {
                 Self::Profile
             }
@@ -320,7 +336,7 @@ impl Failure {
             Self::NoCode => "no_code".into(),
             Self::Issuer => "issuer_mismatch".into(),
             Self::Code | Self::Unavailable => "invalid_code".into(),
-            Self::Profile => "unable_to_get_user_info".into(),
+            Self::Profile | Self::OldLogin => "unable_to_get_user_info".into(),
         }
     }
 }

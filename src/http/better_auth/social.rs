@@ -178,12 +178,12 @@ async fn set_out(
     let way = Way {
         intent,
         face: asked.face.clone(),
+        again: false,
     };
     let wish = Wish {
         login_hint: asked.login_hint,
         scopes: &asked.scopes,
         parameters: &asked.parameters,
-        again: false,
     };
     let url = {
         let browser = call.browser(&visitor, Stay::Remembered);

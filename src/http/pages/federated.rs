@@ -111,14 +111,14 @@ pub async fn set_out(
     let asked = pending.map(|pending| &pending.resumed.proven.request);
     let wish = Wish {
         login_hint: pending.and_then(Pending::login_hint),
-        // Whoever is asked to prove once more who they are is to do it there (OpenID Connect Core §3.1.2.1).
-        again: asked.is_some_and(|asked| asked.prompt.login || asked.max_age.is_some())
-            || visitor.present.is_some(),
         ..Wish::default()
     };
     let way = Way {
         intent: Intent::SignIn,
         face: back.face(),
+        // Whoever is asked to prove once more who they are is to do it there (OpenID Connect Core §3.1.2.1).
+        again: asked.is_some_and(|asked| asked.prompt.login || asked.max_age.is_some())
+            || visitor.present.is_some(),
     };
     let browser = visitor.browser(site, request);
     match begin(&site.provider, entry, way, &wish, &browser, now).await {
@@ -200,9 +200,13 @@ impl Back<'_> {
         }
     }
 
-    /// The login page, with a sentence about what went wrong.
+    /// The page that the user set out from, with a sentence about what went wrong.
     pub fn failed(&self, site: &Site, why: &str) -> String {
-        self.link(site, "/login", &[("failed", self.provider_id), ("why", why)])
+        let what = [("failed", self.provider_id), ("why", why)];
+        match &self.then {
+            Some(word) => self.link(site, "/account/again", &[("for", word), what[0], what[1]]),
+            None => self.link(site, "/login", &what),
+        }
     }
 }
 
@@ -280,6 +284,7 @@ fn word_of_failure(failure: &Failure) -> &'static str {
         Failure::Provider { .. } | Failure::NoCode | Failure::Issuer | Failure::Code => "refused",
         Failure::Unavailable => "unavailable",
         Failure::Profile => "profile",
+        Failure::OldLogin => "old",
     }
 }
 
@@ -310,6 +315,10 @@ pub fn sentence(site: &Site, request: &HttpRequest) -> Option<Text> {
         "refused" | "profile" => {
             format!("The sign-in with {name} did not work. Try again, or sign in another way.")
         }
+        "old" => format!(
+            "You were to sign in at {name} once more, and it did not ask you to. Sign out there and try again, or sign \
+             in another way."
+        ),
         "state" => format!(
             "The sign-in with {name} took too long, or was begun in another browser. Try again here."
         ),

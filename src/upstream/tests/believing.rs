@@ -95,6 +95,39 @@ async fn a_token_for_others_by_others_or_of_another_login_is_refused() {
 }
 
 #[tokio::test]
+async fn whoever_was_to_log_in_anew_did_so_since() {
+    let provider = OpenId::start().await;
+    let code = Secret::new("a-code");
+    let anew = Answer {
+        logged_in_since: Some(now() - TimeDelta::minutes(1)),
+        ..answer(&code)
+    };
+    let asked = now().timestamp() - 60;
+    for (auth_time, is_taken) in [
+        (json!(asked - 29), true),
+        (json!(asked + 50), true),
+        (json!(asked - 31), false),
+        (json!(0), false),
+        (Value::Null, false),
+    ] {
+        provider.answer(&provider.claims_with("auth_time", auth_time.clone()));
+        let upstream = provider.upstream();
+        let fault = redeem_answer(&upstream, &anew)
+            .await
+            .map_err(|error| match error {
+                UpstreamError::IdToken(fault) => fault,
+                other => panic!("{other}"),
+            });
+        assert_eq!(
+            fault.err(),
+            (!is_taken).then_some(IdTokenFault::AuthTime),
+            "{auth_time}"
+        );
+        redeem(&upstream).await.expect("nobody asked for a new login");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_the_provider_did_not_sign_is_refused() {
     let provider = OpenId::start().await;
     let claims = provider.claims();

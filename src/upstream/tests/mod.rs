@@ -63,17 +63,31 @@ async fn redeem_with(
     iss: Option<&str>,
     user: Option<&str>,
 ) -> Result<Arrival, UpstreamError> {
+    let secret = Secret::new("a-code");
     let answer = Answer {
-        code: &Secret::new("a-code"),
+        iss,
+        user,
+        ..answer(&secret)
+    };
+    redeem_answer(upstream, &answer).await
+}
+
+async fn redeem_answer(upstream: &Upstream, answer: &Answer<'_>) -> Result<Arrival, UpstreamError> {
+    upstream
+        .redeem(answer, Some(&Secret::new(CLIENT_SECRET)), now())
+        .await
+}
+
+fn answer(code: &Secret) -> Answer<'_> {
+    Answer {
+        code,
         code_verifier: VERIFIER,
         nonce: NONCE,
         redirect_uri: CALLBACK,
-        iss,
-        user,
-    };
-    upstream
-        .redeem(&answer, Some(&Secret::new(CLIENT_SECRET)), now())
-        .await
+        iss: None,
+        user: None,
+        logged_in_since: None,
+    }
 }
 
 async fn redeem(upstream: &Upstream) -> Result<Arrival, UpstreamError> {

@@ -99,15 +99,8 @@ async fn a_provider_that_fails_again_and_again_is_left_alone_for_a_while() {
     let provider = OpenId::start().await;
     let upstream = provider.upstream();
     let redeem_at = async |at: DateTime<Utc>| {
-        let answer = Answer {
-            code: &Secret::new("a-code"),
-            code_verifier: VERIFIER,
-            nonce: NONCE,
-            redirect_uri: CALLBACK,
-            iss: None,
-            user: None,
-        };
-        upstream.redeem(&answer, None, at).await
+        let code = Secret::new("a-code");
+        upstream.redeem(&answer(&code), None, at).await
     };
     provider.stand.says("/token", Reply::status(500, json!({})));
     for _ in 0..5 {

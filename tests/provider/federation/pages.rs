@@ -310,6 +310,25 @@ async fn whoever_has_no_password_proves_again_who_they_are_at_the_provider() {
             .any(|(name, value)| name == "prompt" && value == "login"),
         "{url}"
     );
+    // Whoever takes that out of the address, in a browser that is still logged in there, has proven nothing.
+    let mut silent = url.clone();
+    let kept = url
+        .query_pairs()
+        .filter(|(name, _)| !matches!(&**name, "prompt" | "max_age"));
+    silent.query_pairs_mut().clear().extend_pairs(kept).finish();
+    let back = through(&ada, &silent).await;
+    let answer = jar.get(back.as_str()).await;
+    let refused = answer.location();
+    assert_eq!(refused.path(), "/account/again", "{answer:#?}");
+    assert!(
+        refused.query().is_some_and(|query| query.contains("why=old")),
+        "{refused}"
+    );
+    let page = jar.get(refused.as_str()).await;
+    assert!(page.body.contains("once more"), "{page:#?}");
+    assert_eq!(jar.get("/account/email").await.status, 303, "it stays closed");
+
+    let url = set_out(&mut jar, &page).await;
     let page = ada.open(url.as_str()).await;
     let back = ada.log_in(&page, ADA).await.location();
     let answer = jar.get(back.as_str()).await;

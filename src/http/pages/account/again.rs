@@ -109,7 +109,7 @@ async fn show(member: &Member<'_>, error: Option<Text>) -> Result<HttpResponse, 
         title: "Is it you?".into(),
         lead: lead.into(),
         client: None,
-        notice: None,
+        notice: federated::sentence(site, member.request),
         facts: vec![FactView::text("Signed in as", &*user.email)],
         form: has_password.then(|| StepForm {
             password: Some(PasswordField { error }),

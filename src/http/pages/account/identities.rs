@@ -112,6 +112,7 @@ async fn added(site: &Site, request: &HttpRequest, form: Form) -> Result<HttpRes
             user: *member.present.user.id.as_uuid(),
         },
         face: back.face(),
+        again: false,
     };
     let wish = Wish::default();
     let begun = begin(&site.provider, entry, way, &wish, &member.browser(), member.now).await;

@@ -2,7 +2,8 @@
 //! in our mails.
 //!
 //! `view` has a struct a page and renders it, `assets` what the pages load, `marks` what stands for other providers,
-//! `accent` makes the operator's colour readable; none of them knows a request. The other files are the endpoints: each reads a request, asks its flow, and fills in a view.
+//! `accent` makes the operator's colour readable; none of them knows a request. The other files are the endpoints: each
+//! reads a request, asks its flow, and fills in a view.
 
 pub mod accent;
 pub mod account;

@@ -262,23 +262,21 @@ fn tell_operator(attempted: &Result<Outcome, AttemptError>, told: &Told) {
             told.misconfigured.store(false, Ordering::Relaxed);
             told.forbidden.store(false, Ordering::Relaxed);
         }
-        Err(AttemptError::Send(error @ SendError::Forbidden(_)))
-            if !told.forbidden.swap(true, Ordering::Relaxed) =>
-        {
-            let error = error as &dyn std::error::Error;
-            tracing::error!(
-                error,
-                "mail waits: let the mail server take what is from mail.from, whoever it is for"
-            );
-        }
-        Err(AttemptError::Send(error @ SendError::Misconfigured(_)))
-            if !told.misconfigured.swap(true, Ordering::Relaxed) =>
-        {
-            let error = error as &dyn std::error::Error;
-            tracing::error!(
-                error,
-                "no mail leaves: correct the configuration; `signet doctor` says how"
-            );
+        Err(AttemptError::Send(error)) => {
+            let (before, advice) = match error {
+                SendError::Forbidden(_) => (
+                    &told.forbidden,
+                    "mail waits: let the mail server take what is from mail.from, whoever it is for",
+                ),
+                SendError::Misconfigured(_) => (
+                    &told.misconfigured,
+                    "no mail leaves: correct the configuration; `signet doctor` says how",
+                ),
+                SendError::Unavailable(_) | SendError::Refused(_) => return,
+            };
+            if !before.swap(true, Ordering::Relaxed) {
+                tracing::error!(error = error as &dyn std::error::Error, "{advice}");
+            }
         }
         _ => {}
     }

@@ -37,11 +37,13 @@ pub const STATEMENTS: &[&str] = &[
 
 const INSERT: &str = "INSERT INTO mailed_links AS l
     (id, purpose, user_id, epoch, email, email_key, details, browser_hash, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE EXISTS (SELECT FROM outgoing_mails WHERE id = $1)
 ON CONFLICT ON CONSTRAINT mailed_links_pkey DO UPDATE SET expires_at = EXCLUDED.expires_at
     WHERE l.used_at IS NULL";
 
-/// Stores a link. When its mail is tried again, its time begins anew. `epoch` is its user's, if it is to die with that.
+/// Stores the link that a mail brings, and says whether it is good: not when it was used already, or its mail was
+/// withdrawn meanwhile. When the mail is tried again, its time begins anew. `epoch` is its user's, if it is to die with
+/// that.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -50,7 +52,7 @@ pub async fn insert(
     link: &MailedLink,
     email_key: &str,
     epoch: Option<i64>,
-) -> Result<(), StorageError> {
+) -> Result<bool, StorageError> {
     let user = link.user_id.as_ref().map(UserId::as_uuid);
     let browser = link.browser.as_ref().map(|hash| &hash.as_bytes()[..]);
     let params = [
@@ -65,7 +67,8 @@ pub async fn insert(
         (&link.created_at as _, Type::TIMESTAMPTZ),
         (&link.expires_at as _, Type::TIMESTAMPTZ),
     ];
-    db.execute(INSERT, &params).await.map(drop)
+    let stored = db.execute(INSERT, &params).await?;
+    Ok(stored == 1)
 }
 
 /// What a link is at present.

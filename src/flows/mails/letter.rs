@@ -87,7 +87,9 @@ pub async fn letter(
         let made = mailed_link(mail, purpose, &reader, now);
         let epoch = reader.user.as_ref().map(|user| user.epoch);
         let epoch = epoch.filter(|_| purpose.dies_with_epoch());
-        mailed_links::insert(&provider.db, &made, &reader.email_key, epoch).await?;
+        if !mailed_links::insert(&provider.db, &made, &reader.email_key, epoch).await? {
+            return Ok(None);
+        }
         context.minutes = Some(purpose.lifetime().num_minutes());
         context.purpose = Some(purpose.as_str().to_owned());
         if letter == Letter::Code {

@@ -11,6 +11,7 @@ use signet::flows::mails::{self, To};
 use signet::jobs::send_mail::Postman;
 use signet::jobs::{JobSettings, Jobs};
 use signet::outbound::{Client, Policy};
+use signet::storage::outgoing_mails;
 
 use super::{app_with, ask, ask_anyone, failure, insert, send_to};
 use crate::support::app::TestApp;
@@ -57,6 +58,28 @@ async fn two_nodes_send_each_mail_once() {
     assert_eq!(one.count("outgoing_mails").await, 0);
     let ids: HashSet<String> = (0..60).map(|_| message_id(&server.next())).collect();
     assert_eq!((ids.len(), server.rest().len()), (60, 0));
+}
+
+#[tokio::test]
+async fn a_mail_that_is_withdrawn_while_a_node_has_it_brings_no_link() {
+    let app = TestApp::start().await;
+    let params = MailParams::default();
+    ask(&app, MailKind::SignInCode, "ada@example.org", None, &params).await;
+    let now = app.clock.now();
+    let until = now + TimeDelta::minutes(1);
+    let claimed = outgoing_mails::claim(app.db(), now, until, 1)
+        .await
+        .expect("the database");
+    let letter = async || {
+        mails::letter(&app.provider, &claimed[0], now)
+            .await
+            .expect("the database")
+    };
+    assert!(letter().await.is_some());
+    app.sql("DELETE FROM mailed_links").await;
+    app.sql("DELETE FROM outgoing_mails").await;
+    assert!(letter().await.is_none());
+    assert_eq!(app.count("mailed_links").await, 0);
 }
 
 #[tokio::test]

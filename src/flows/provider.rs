@@ -151,8 +151,8 @@ pub struct Provider {
     /// Told when a mail is asked for, so that it leaves at once.
     pub mail_wanted: Arc<Notify>,
     keys: ArcSwap<LoadedKeys>,
-    /// When the database last confirmed the keys, in microseconds since the epoch.
-    keys_read_at: AtomicI64,
+    /// Until when the keys are believed that the database last confirmed, in microseconds since the epoch.
+    keys_served_until: AtomicI64,
     /// What this node last told of itself.
     told: Mutex<Option<Node>>,
     masters: Masters,
@@ -220,6 +220,7 @@ impl Provider {
         let now = clock.now();
         let loaded = keys::load(&db, &known, pkcs11.as_ref(), &settings.keys, None, now).await?;
         held_keys::tell_unusable(&loaded).await;
+        let served_until = settings.keys.policy.serves_until(now);
         let provider = Self {
             settings,
             db,
@@ -234,7 +235,7 @@ impl Provider {
             status_indexes: StatusIndexes::default(),
             mail_wanted: Arc::default(),
             keys: ArcSwap::from_pointee(loaded),
-            keys_read_at: AtomicI64::new(now.timestamp_micros()),
+            keys_served_until: AtomicI64::new(served_until.timestamp_micros()),
             told: Mutex::new(None),
             masters,
             pkcs11,

@@ -13,62 +13,60 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
 use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::error;
-use super::site::Site;
+/// Whether the address of a request has another spelling than ours.
+pub fn is_misspelt(request: &HttpRequest) -> bool {
+    request.uri().path().contains('%')
+}
 
-/// Answers a request, by a route if it may have one.
+/// [`is_misspelt`] and [`Unread`] where there is nothing else to settle.
 pub async fn admit<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let unread = is_chunked.then(|| Shared::taken_from(&mut request));
-    let response = if request.uri().path().contains('%') {
-        misspelt(request).map_into_right_body()
+) -> Result<ServiceResponse, Error> {
+    let unread = Unread::of(&mut request);
+    let response = if is_misspelt(request.request()) {
+        request.into_response(HttpResponse::NotFound())
     } else {
-        next.call(request).await?.map_into_left_body()
+        next.call(request).await?.map_into_boxed_body()
     };
     Ok(match unread {
         None => response,
-        Some(unread) => response.map_body(|_, answer| {
-            let answer = answer.boxed();
-            EitherBody::right(BoxBody::new(Answer { answer, unread }))
-        }),
+        Some(unread) => unread.kept_by(response),
     })
 }
 
-fn misspelt(request: ServiceRequest) -> ServiceResponse {
-    let (request, _) = request.into_parts();
-    let answer = match request.app_data::<web::Data<Site>>() {
-        Some(site) => error::not_found(site, &request),
-        None => HttpResponse::NotFound().finish(),
-    };
-    ServiceResponse::new(request, answer)
-}
-
-/// The body of a request, held by whoever reads it and by the answer.
+/// A body in chunks, held by whoever reads it and by the answer.
 #[derive(Clone)]
-struct Shared(Rc<RefCell<Payload>>);
+pub struct Unread(Rc<RefCell<Payload>>);
 
-impl Shared {
-    fn taken_from(request: &mut ServiceRequest) -> Self {
+impl Unread {
+    /// Takes hold of the body of a request, if it is in chunks.
+    pub fn of(request: &mut ServiceRequest) -> Option<Self> {
+        if !request.headers().contains_key(TRANSFER_ENCODING) {
+            return None;
+        }
         let body = Self(Rc::new(RefCell::new(request.take_payload())));
         let payload = Box::pin(body.clone());
         request.set_payload(Payload::Stream { payload });
-        body
+        Some(body)
+    }
+
+    /// The answer, which keeps it until it is sent.
+    pub fn kept_by(self, response: ServiceResponse) -> ServiceResponse {
+        response.map_body(|_, answer| BoxBody::new(Answer { answer, unread: self }))
     }
 }
 
-impl Stream for Shared {
+impl Stream for Unread {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -80,7 +78,7 @@ impl Stream for Shared {
 struct Answer {
     answer: BoxBody,
     #[expect(dead_code, reason = "it is held, not used")]
-    unread: Shared,
+    unread: Unread,
 }
 
 impl MessageBody for Answer {

@@ -4,13 +4,13 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
 use super::dev::{self, DevSite};
+use super::entrance::Entrance;
 use super::ops::{self, OpsState};
 use super::site::Site;
-use super::{request_metrics, root_span, routes};
+use super::{request_metrics, routes};
 
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ pub fn listen(
     let server = HttpServer::new(move || {
         let ops = ops.clone();
         let mut app = App::new()
-            .wrap(from_fn(root_span::around))
+            .wrap(Entrance::new(site.clone()))
             .configure(|config| routes::configure(config, &site))
             .configure(|config| ops::configure(config, ops));
         if let Some(development) = development.clone() {

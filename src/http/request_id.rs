@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use actix_web::http::header::HeaderValue;
+
 use crate::random::Random;
 
 /// The hexadecimal digits of an id, half for the process and half for the request.
@@ -17,6 +19,12 @@ impl RequestId {
     /// As it is shown.
     pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("digits are text")
+    }
+}
+
+impl From<RequestId> for HeaderValue {
+    fn from(id: RequestId) -> Self {
+        Self::from_bytes(&id.0).expect("digits are a header's value")
     }
 }
 

@@ -3,19 +3,17 @@
 //!
 //! It stands before every answer, those from memory too, so it must cost next to nothing beside them.
 
+use std::rc::Rc;
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
-use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, web};
-use tracing::{Instrument, Span};
+use actix_web::http::header::HeaderName;
+use actix_web::{Error, HttpMessage, HttpRequest};
+use tracing::Span;
 
 use super::request_id::RequestId;
 use super::request_metrics::{self, Route};
-use super::security_headers;
 use super::site::Site;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,42 +27,58 @@ pub fn request_id(request: &HttpRequest) -> String {
         .unwrap_or_default()
 }
 
-/// Runs a request in its span, by the rules for every request, and counts it.
-pub async fn around(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let began = Instant::now();
-    let route = request_metrics::route_of(request.request());
-    let id = request
-        .app_data::<web::Data<Site>>()
-        .map(|site| site.request_ids.next());
-    if let Some(id) = id.filter(|_| !route.is_document) {
-        request.extensions_mut().insert(id);
+/// A request that is being answered.
+pub struct RootSpan {
+    began: Instant,
+    route: Rc<Route>,
+    id: RequestId,
+    method: &'static str,
+    span: Span,
+}
+
+impl RootSpan {
+    /// Opens the span of a request, and gives it its id.
+    pub fn open(site: &Site, request: &HttpRequest) -> Self {
+        let began = Instant::now();
+        let route = request_metrics::route_of(request);
+        let id = site.request_ids.next();
+        if !route.is_document {
+            request.extensions_mut().insert(id);
+        }
+        let method = label(request.method());
+        Self {
+            span: span_of(id, method, &route),
+            began,
+            route,
+            id,
+            method,
+        }
     }
-    let method = label(request.method());
-    let span = span_of(id.as_ref(), method, &route);
-    let result = security_headers::on_every_answer(request, next)
-        .instrument(span.clone())
-        .await;
-    let status = match &result {
-        Ok(response) => response.status(),
-        Err(error) => error.as_response_error().status_code(),
-    };
-    let elapsed = began.elapsed();
-    route.record(method, status, elapsed);
-    span.in_scope(|| {
-        tracing::debug!(
-            http.status = status.as_u16(),
-            duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-            "answered"
-        );
-    });
-    let mut response = result?;
-    if let Some(Ok(value)) = id.map(|id| HeaderValue::from_str(id.as_str())) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
+
+    /// The span, for the work on the answer.
+    pub fn span(&self) -> Span {
+        self.span.clone()
     }
-    Ok(response)
+
+    /// Counts the answer, and tells it its id.
+    pub fn close(self, result: Result<ServiceResponse, Error>) -> Result<ServiceResponse, Error> {
+        let status = match &result {
+            Ok(response) => response.status(),
+            Err(error) => error.as_response_error().status_code(),
+        };
+        let elapsed = self.began.elapsed();
+        self.route.record(self.method, status, elapsed);
+        self.span.in_scope(|| {
+            tracing::debug!(
+                http.status = status.as_u16(),
+                duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+                "answered"
+            );
+        });
+        let mut response = result?;
+        response.headers_mut().append(X_REQUEST_ID, self.id.into());
+        Ok(response)
+    }
 }
 
 /// Strangers choose the method's name, and a metric's labels must be few.
@@ -80,8 +94,8 @@ fn label(method: &Method) -> &'static str {
 
 /// The public documents come from memory, and nothing that they do is worth a line above `debug`: below it they
 /// go without the span, whose making would cost as much as their answer.
-fn span_of(id: Option<&RequestId>, method: &'static str, route: &Route) -> Span {
-    let id = id.map(RequestId::as_str);
+fn span_of(id: RequestId, method: &'static str, route: &Route) -> Span {
+    let id = id.as_str();
     let pattern = &*route.pattern;
     if route.is_document {
         tracing::debug_span!(

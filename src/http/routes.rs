@@ -26,26 +26,13 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
         .app_data(site.clone())
         .app_data(web::PayloadConfig::new(MAX_BODY));
     let base = &site.base;
-    let mut documents = vec![
-        format!("{base}/.well-known/openid-configuration"),
-        format!("{base}/.well-known/oauth-authorization-server"),
-    ];
-    if !base.is_empty() {
-        documents.push(format!("/.well-known/openid-configuration{base}"));
-        documents.push(format!("/.well-known/oauth-authorization-server{base}"));
+    for address in &site.addresses.metadata {
+        config.service(public(address, read().to(metadata::metadata)));
     }
-    for path in documents {
-        config.service(public(&path, read().to(metadata::metadata)));
-    }
-    for (path, route) in [
-        ("/.well-known/jwks.json", read().to(jwks::jwks)),
-        (
-            "/.well-known/status-lists/{alg}/{shard}",
-            read().to(status_list::status_list),
-        ),
-    ] {
-        config.service(public(&format!("{base}{path}"), route));
-    }
+    let status_lists = format!("{base}/.well-known/status-lists/{{alg}}/{{shard}}");
+    config
+        .service(public(&site.addresses.jwks, read().to(jwks::jwks)))
+        .service(public(&status_lists, read().to(status_list::status_list)));
     let at = |path: &str| web::resource(format!("{base}{path}"));
     let for_scripts =
         |methods: &'static str, path: &str| only(methods, at(path)).wrap(from_fn(cors::registered_origins));
@@ -110,7 +97,8 @@ fn only(methods: &'static str, resource: Resource) -> Resource {
     resource.default_service(web::to(move || async move { error::method_not_allowed(methods) }))
 }
 
-/// A document that scripts of every origin may read.
+/// A document that scripts of every origin may read. Most readers of the keys and the metadata never come this far
+/// (see `entrance`).
 fn public(path: &str, read: Route) -> impl HttpServiceFactory + 'static {
     only("GET, HEAD", web::resource(path))
         .wrap(cors::anybody())

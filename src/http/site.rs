@@ -10,6 +10,7 @@ use super::better_auth::{BetterAuthSettings, Origins, RateLimits};
 use super::cookie_names::CookieNames;
 use super::metadata_cache::MetadataCache;
 use super::pages::view::{Branding, Pages};
+use super::public_addresses::PublicAddresses;
 use super::request_id::RequestIds;
 use crate::flows::provider::Provider;
 
@@ -52,6 +53,8 @@ pub struct Site {
     pub better_auth_limits: RateLimits,
     /// `Cache-Control` of the JWKS and the metadata.
     pub(super) public_cache: HeaderValue,
+    /// Where the public documents are.
+    pub(super) addresses: PublicAddresses,
     /// The metadata, made once a revision of the registry.
     pub(super) metadata: MetadataCache,
     /// The ids of requests.
@@ -76,6 +79,7 @@ impl Site {
             trusted_proxies: settings.trusted_proxies,
             public_cache: HeaderValue::try_from(format!("public, max-age={max_age}"))
                 .expect("a number is a header's value"),
+            addresses: PublicAddresses::new(&base),
             metadata: MetadataCache::default(),
             request_ids: RequestIds::new(&*provider.random),
             provider,

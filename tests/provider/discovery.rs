@@ -2,7 +2,7 @@
 
 mod promises;
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
@@ -200,4 +200,32 @@ async fn an_issuer_with_a_path_has_its_documents_at_both_places() {
         .expect("a style");
     let style = api.get(style.split('"').next().expect("an address")).await;
     assert_eq!(style.status, StatusCode::OK);
+}
+
+/// Documents are answered at once, and by their routes where something is chosen.
+#[tokio::test]
+async fn a_document_is_the_same_however_it_is_answered() {
+    let app = TestApp::start().await;
+    let api = Api::new(&app);
+    for path in [
+        "/.well-known/jwks.json",
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+    ] {
+        let asked = async |method: Method, query: &str| {
+            let url = api.url(&format!("{path}{query}"));
+            let answer = api.http().request(method, url).send().await.expect("an answer");
+            let mut headers = answer.headers().clone();
+            for varying in ["x-request-id", "date"] {
+                assert!(headers.remove(varying).is_some(), "{path}{query}: {varying}");
+            }
+            (answer.status(), headers, answer.bytes().await.expect("a body"))
+        };
+        let at_once = asked(Method::GET, "").await;
+        assert_eq!(at_once.0, StatusCode::OK);
+        assert_eq!(at_once.1["access-control-allow-origin"], "*");
+        assert_eq!(at_once, asked(Method::GET, "?v=1").await, "{path}");
+        let (status, headers, body) = asked(Method::HEAD, "").await;
+        assert_eq!((status, headers, body.len()), (at_once.0, at_once.1, 0), "{path}");
+    }
 }

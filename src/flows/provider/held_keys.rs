@@ -27,13 +27,7 @@ impl Provider {
     /// # Errors
     /// When they are not.
     pub fn believed_keys(&self, now: DateTime<Utc>) -> Result<Guard<Arc<LoadedKeys>>, KeysUnread> {
-        let read_at = DateTime::from_timestamp_micros(self.keys_read_at.load(Ordering::Relaxed));
-        let until = self
-            .settings
-            .keys
-            .policy
-            .serves_until(read_at.unwrap_or_default());
-        if now < until {
+        if now.timestamp_micros() < self.keys_served_until.load(Ordering::Relaxed) {
             Ok(self.keys())
         } else {
             Err(KeysUnread)
@@ -112,7 +106,9 @@ impl Provider {
             tracing::info!(keys.revision = loaded.revision, "the keys were read again");
             self.keys.store(Arc::new(loaded));
         }
-        self.keys_read_at.store(now.timestamp_micros(), Ordering::Relaxed);
+        let until = self.settings.keys.policy.serves_until(now);
+        self.keys_served_until
+            .store(until.timestamp_micros(), Ordering::Relaxed);
         Ok(self.registry.follow(&self.db, revisions.registry, asked).await?)
     }
 

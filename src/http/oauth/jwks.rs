@@ -3,12 +3,15 @@
 
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use chrono::TimeDelta;
 
-use super::metadata::document_or_unchanged;
+use super::document::document_or_unchanged;
 use crate::http::error;
 use crate::http::site::Site;
 use crate::oauth::signing_algorithm::{AlgorithmSet, SigningAlgorithm};
+
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
 
 /// Answers with the published keys: all, or those of the algorithms that the query names. Keys that could not be
 /// read again for too long are not served: they may be past a change, and a verifier does better with what it has.
@@ -25,13 +28,21 @@ pub async fn jwks(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
             return error::invalid_request("alg must be EdDSA, Ed25519, ES256, RS256 or PS256");
         }
     };
-    document_or_unchanged(
-        &request,
-        cache_control(&site, keys.ring.jwks_max_age(now)),
-        "application/jwk-set+json",
-        &jwks.etag,
-        &jwks.body,
-    )
+    let max_age = keys.ring.jwks_max_age(now);
+    answer(&site, &request, max_age, &jwks.etag, &jwks.body)
+}
+
+/// All published keys, unless they have to be read again first.
+pub fn at_once(site: &Site, request: &HttpRequest) -> Option<HttpResponse> {
+    let now = site.provider.now();
+    let keys = site.provider.believed_keys(now).ok()?;
+    let (jwks, max_age) = (keys.ring.jwks(now), keys.ring.jwks_max_age(now));
+    Some(answer(site, request, max_age, &jwks.etag, &jwks.body))
+}
+
+fn answer(site: &Site, request: &HttpRequest, max_age: TimeDelta, etag: &str, body: &Bytes) -> HttpResponse {
+    let cache_control = cache_control(site, max_age);
+    document_or_unchanged(request, cache_control, MEDIA_TYPE, etag, body)
 }
 
 fn cache_control(site: &Site, max_age: TimeDelta) -> HeaderValue {

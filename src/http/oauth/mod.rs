@@ -2,6 +2,7 @@
 
 pub mod authorize;
 mod client_credentials;
+mod document;
 pub mod introspect;
 pub mod jwks;
 pub mod logout;

@@ -1,14 +1,16 @@
 //! `GET /.well-known/status-lists/{alg}/{shard}` (draft-ietf-oauth-status-list §8): bytes that were made once, from
 //! memory, with or without a database, until their `exp`.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::metadata::is_known;
+use super::document::document_or_unchanged;
 use crate::flows::status_lists::Found;
 use crate::http::error;
 use crate::http::site::Site;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
+
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/statuslist+jwt");
 
 /// When it is worth asking again for a list that is over: as soon as the database may be back.
 const RETRY: u32 = 5;
@@ -35,23 +37,16 @@ pub async fn status_list(
         }
         Found::Unknown => return error::not_found(&site, &request),
     };
-    let known = is_known(&request, &document.etag);
-    let mut answer = if known {
-        HttpResponse::NotModified()
-    } else {
-        HttpResponse::Ok()
-    };
     let max_age = document.max_age(now).num_seconds();
-    answer
-        .insert_header((CACHE_CONTROL, format!("public, max-age={max_age}")))
-        .insert_header((ETAG, &*document.etag));
-    if known {
-        answer.finish()
-    } else {
-        answer
-            .insert_header((CONTENT_TYPE, "application/statuslist+jwt"))
-            .body(document.body.clone())
-    }
+    let cache_control =
+        HeaderValue::try_from(format!("public, max-age={max_age}")).expect("a number is a header's value");
+    document_or_unchanged(
+        &request,
+        cache_control,
+        MEDIA_TYPE,
+        &document.etag,
+        &document.body,
+    )
 }
 
 /// The one spelling of a number, so that a list has one address.

@@ -26,14 +26,19 @@ pub fn configure(config: &mut web::ServiceConfig, site: &web::Data<Site>) {
         .app_data(site.clone())
         .app_data(web::PayloadConfig::new(MAX_BODY));
     let base = &site.base;
-    for address in &site.addresses.metadata {
-        config.service(public(address, read().to(metadata::metadata)));
-    }
-    let status_lists = format!("{base}/.well-known/status-lists/{{alg}}/{{shard}}");
-    config
-        .service(public(&site.addresses.jwks, read().to(jwks::jwks)))
-        .service(public(&status_lists, read().to(status_list::status_list)));
     let at = |path: &str| web::resource(format!("{base}{path}"));
+    for address in &site.addresses.metadata {
+        config.service(public(web::resource(&**address), read().to(metadata::metadata)));
+    }
+    config
+        .service(public(
+            web::resource(&*site.addresses.jwks),
+            read().to(jwks::jwks),
+        ))
+        .service(public(
+            at("/.well-known/status-lists/{alg}/{shard}"),
+            read().to(status_list::status_list),
+        ));
     let for_scripts =
         |methods: &'static str, path: &str| only(methods, at(path)).wrap(from_fn(cors::registered_origins));
     config
@@ -99,8 +104,8 @@ fn only(methods: &'static str, resource: Resource) -> Resource {
 
 /// A document that scripts of every origin may read. Most readers of the keys and the metadata never come this far
 /// (see `entrance`).
-fn public(path: &str, read: Route) -> impl HttpServiceFactory + 'static {
-    only("GET, HEAD", web::resource(path))
+fn public(resource: Resource, read: Route) -> impl HttpServiceFactory + 'static {
+    only("GET, HEAD", resource)
         .wrap(cors::anybody())
         .route(read)
         .route(web::method(Method::OPTIONS).to(cors::preflight))

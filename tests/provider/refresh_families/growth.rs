@@ -12,7 +12,7 @@ use signet::storage::pool::{self, PoolSettings};
 use signet::storage::{Execute, Statements, migrate};
 
 use super::answer;
-use crate::storage::process::{Directory, Server};
+use crate::storage::process::{Directory, POSTGRES, Server};
 use crate::support::cluster::server_command;
 use crate::support::grants::{Granter, rotating};
 
@@ -51,7 +51,8 @@ impl Lonely {
         ] {
             command.args(["-c", setting]);
         }
-        let server = Server::start(&mut command, &directory.path().join(".s.PGSQL.5432"));
+        let socket = directory.path().join(".s.PGSQL.5432");
+        let server = Server::start(&mut command, &socket, POSTGRES);
         let url = format!(
             "postgres:///postgres?host={}&user=signet",
             directory.path().display()

@@ -9,7 +9,7 @@ use signet::storage::pool::{self, PoolSettings};
 use signet::storage::{Db, Execute, Statements, StorageError};
 use tokio_postgres::types::Type;
 
-use super::process::{Directory, Server};
+use super::process::{Directory, PGBOUNCER, Server};
 use crate::support::cluster::{Cluster, server_command};
 use crate::support::database::{TestDatabase, database};
 
@@ -37,6 +37,7 @@ impl Pooler {
         let server = Server::start(
             server_command("pgbouncer").arg(configuration),
             &directory.path().join(".s.PGSQL.6432"),
+            PGBOUNCER,
         );
         Self {
             _server: server,

@@ -43,22 +43,29 @@ impl Drop for Directory {
     }
 }
 
+/// How PostgreSQL is told to end at once.
+pub const POSTGRES: i32 = libc::SIGQUIT;
+/// How PgBouncer is. The other signal it may have been told to ignore: whoever is started in the background was.
+pub const PGBOUNCER: i32 = libc::SIGTERM;
+
 /// A running program.
-pub struct Server(Child);
+pub struct Server {
+    child: Child,
+    end: i32,
+}
 
 impl Server {
-    /// Starts `command` and returns once `socket` is there.
-    pub fn start(command: &mut Command, socket: &Path) -> Self {
-        let mut server = Self(
-            command
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("the program runs"),
-        );
+    /// Starts `command` and returns once `socket` is there. The signal `end` ends it.
+    pub fn start(command: &mut Command, socket: &Path, end: i32) -> Self {
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program runs");
+        let mut server = Self { child, end };
         let deadline = Instant::now() + Duration::from_secs(30);
         while !socket.exists() {
-            let ended = server.0.try_wait().expect("our own child");
+            let ended = server.child.try_wait().expect("our own child");
             assert!(ended.is_none(), "{command:?} ended: {ended:?}");
             assert!(Instant::now() < deadline, "{command:?} opens no socket");
             std::thread::sleep(Duration::from_millis(10));
@@ -69,10 +76,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let pid = i32::try_from(self.0.id()).expect("process numbers are small");
+        let pid = i32::try_from(self.child.id()).expect("process numbers are small");
         // SAFETY: kill takes two integers; the child is not collected yet, so the number is still its own.
-        unsafe { libc::kill(pid, libc::SIGQUIT) };
-        let _ = self.0.wait();
+        unsafe { libc::kill(pid, self.end) };
+        let _ = self.child.wait();
     }
 }
 

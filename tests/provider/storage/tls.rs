@@ -9,7 +9,7 @@ use signet::storage::pool::{self, PoolSettings};
 use signet::storage::{Execute, Statements};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::process::{Directory, Server, free_port};
+use super::process::{Directory, POSTGRES, Server, free_port};
 use crate::support::cluster::server_command;
 use crate::support::identity::Identity;
 
@@ -71,6 +71,7 @@ impl TlsServer {
                 .arg(set("ssl_key_file", &path(&key)))
                 .arg(set("ssl_ca_file", &path(&directory.path().join("ca.pem")))),
             &directory.path().join(format!(".s.PGSQL.{port}")),
+            POSTGRES,
         );
         let this = Self {
             _server: server,

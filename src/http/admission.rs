@@ -38,10 +38,15 @@ pub async fn admit<B: MessageBody + 'static>(
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    Ok(match unread {
+    Ok(keep(unread, response))
+}
+
+/// An answer, which keeps what may be unread until it is sent.
+pub fn keep(unread: Option<Unread>, response: ServiceResponse) -> ServiceResponse {
+    match unread {
         None => response,
-        Some(unread) => unread.kept_by(response),
-    })
+        Some(unread) => response.map_body(|_, answer| BoxBody::new(Answer { answer, unread })),
+    }
 }
 
 /// A body in chunks, held by whoever reads it and by the answer.
@@ -58,11 +63,6 @@ impl Unread {
         let payload = Box::pin(body.clone());
         request.set_payload(Payload::Stream { payload });
         Some(body)
-    }
-
-    /// The answer, which keeps it until it is sent.
-    pub fn kept_by(self, response: ServiceResponse) -> ServiceResponse {
-        response.map_body(|_, answer| BoxBody::new(Answer { answer, unread: self }))
     }
 }
 

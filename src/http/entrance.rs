@@ -113,9 +113,6 @@ impl Passage {
     fn leave(self, result: Result<ServiceResponse, Error>) -> Result<ServiceResponse, Error> {
         let mut response = self.root.close(result)?;
         security_headers::append(response.headers_mut(), self.secure);
-        Ok(match self.unread {
-            None => response,
-            Some(unread) => unread.kept_by(response),
-        })
+        Ok(admission::keep(self.unread, response))
     }
 }
